@@ -1,0 +1,78 @@
+"""What the codec asks of networks: a gist model (stage 1) and a refiner (stage 2).
+
+    describe(clip, text) -> latent integers        gist(latent, text, ...) -> blurry planes
+    refine(sketch, ...)  -> the regenerated clip
+
+Anyone's model plugs in by offering these methods; nothing here knows how they are computed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+
+FloatPlanes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+
+class GistModel(Protocol):
+    """Stage 1: a description becomes a blurry guess of every frame."""
+
+    @property
+    def model_id(self) -> int:
+        """1..255, append-only; 0 is reserved for "no model" (a mid-grey gist)."""
+
+    @property
+    def weights_hash(self) -> bytes:
+        """First four bytes of the SHA-256 of the weights file."""
+
+    @property
+    def latent_frequencies(self) -> NDArray[np.uint16]:
+        """(n, 2K + 1) positive integers, each row summing to 2**15: how often latent i takes
+        the values -K..K. The latent layer is coded with exactly these."""
+
+    def describe(self, clip: Clip) -> NDArray[np.int32]:
+        """Latent symbols (n,), each in -K..K."""
+
+    def gist(
+        self,
+        latent: NDArray[np.int32] | None,
+        text: str | None,
+        *,
+        frames: int,
+        height: int,
+        width: int,
+        seed: int,
+    ) -> FloatPlanes:
+        """Planes y (T, H, W), u and v (T, ceil(H/2), ceil(W/2)) on the 8-bit scale.
+
+        Without a latent the model draws one from its prior given the text, with the
+        counter-based generator seeded by `seed`.
+        """
+
+
+class Refiner(Protocol):
+    """Stage 2: the sketch becomes a clip with the detail that was never sent."""
+
+    def refine(
+        self,
+        sketch: Clip,
+        *,
+        step: float,
+        latent: NDArray[np.int32] | None,
+        text: str | None,
+        seed: int,
+        mode: str = "balanced",
+    ) -> Clip:
+        """The regenerated clip, same geometry.
+
+        Args:
+            sketch: the decoded sketch.
+            step: luma quantiser step of the residual on the 8-bit scale (0: none was sent).
+            latent, text: the description, where there is one.
+            seed: of the noise that detail grows from.
+            mode: fidelity, balanced or detail.
+        """
