@@ -1,0 +1,218 @@
+"""Training clips: decoded once into a flat cache, then cut, scaled and augmented at random.
+
+    data/train/*.mp4 --decode--> work/train.yuv + train.json --crop, scale, speed, flip--> `Sample`
+    data/stills/*.jpg ---------> work/stills.yuv -----------> (models/stills.py adds motion)
+
+The folder holds `manifest.json`, a list of rows with at least `file`, `label`, `caption` and
+`group`; recordings of one group stay on one side of the internal split.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from gistcast.codec.clip import Clip, Plane
+from gistcast.codec.errors import UsageError
+from gistcast.codec.media import VideoReader, load_clip
+
+SPLITS = 12  #: one group in so many is held out of training, by the hash of its name
+
+
+@dataclass(frozen=True)
+class Source:
+    """One decoded recording in a `FrameStore`: geometry, where its planes start, what it shows."""
+
+    file: str
+    frames: int
+    height: int
+    width: int
+    offset: int
+    label: str
+    caption: str
+    group: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the internal split keeps this recording for development."""
+        return zlib.crc32(self.group.encode()) % SPLITS == 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A clip to learn from.
+
+    Attributes:
+        clip: the frames.
+        caption: a sentence about them; empty when unknown.
+    """
+
+    clip: Clip
+    caption: str
+
+
+class FrameStore:
+    """Read-only planes of many recordings, memory-mapped from one file.
+
+    Per recording: all of Y (T, H, W), then all of U, then all of V, uint8.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Open `base`.yuv and `base`.json as written by `build_store`."""
+        rows = json.loads(base.with_suffix(".json").read_text())
+        self.sources: list[Source] = [Source(**row) for row in rows]
+        self._bytes = np.memmap(base.with_suffix(".yuv"), np.uint8, mode="r")
+
+    def planes(self, source: Source, index: NDArray[np.int64]) -> tuple[Plane, Plane, Plane]:
+        """The frames `index` of a recording: y (n, H, W), u and v (n, ceil(H/2), ceil(W/2))."""
+        t, h, w = source.frames, source.height, source.width
+        ch, cw = (h + 1) // 2, (w + 1) // 2
+        start, out = source.offset, []
+        for rows, columns in ((h, w), (ch, cw), (ch, cw)):
+            stop = start + t * rows * columns
+            out.append(self._bytes[start:stop].reshape(t, rows, columns)[index])
+            start = stop
+        return out[0], out[1], out[2]
+
+
+def build_store(data: Path, folder: str, base: Path) -> FrameStore:
+    """Decode every file of `data`/`folder` into `base`.yuv unless it is there already.
+
+    Raises:
+        UsageError: no manifest, or nothing to decode.
+    """
+    if base.with_suffix(".json").is_file():
+        return FrameStore(base)
+    rows = _manifest_rows(data, folder)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    sources: list[Source] = []
+    offset = 0
+    with open(base.with_suffix(".yuv"), "wb") as out:
+        for row in rows:
+            with VideoReader(data / row["file"]) as reader:
+                frames = list(reader)
+            planes = [np.stack([f[i] for f in frames]) for i in range(3)]
+            t, h, w = planes[0].shape
+            sources.append(Source(row["file"], t, h, w, offset, row["label"], row["caption"],
+                                  row["group"]))  # fmt: skip
+            for plane in planes:
+                out.write(plane.tobytes())
+                offset += plane.size
+    index = json.dumps([asdict(source) for source in sources])
+    base.with_suffix(".json").write_text(index)
+    return FrameStore(base)
+
+
+def _manifest_rows(data: Path, folder: str) -> list[dict[str, str]]:
+    """Rows of the manifest in `folder`; a folder of pictures needs no manifest."""
+    if folder == "stills":
+        names = sorted(p.name for p in (data / folder).glob("*.jpg"))
+        rows = [{"file": f"{folder}/{n}", "label": "", "caption": "", "group": n} for n in names]
+    else:
+        manifest = data / "manifest.json"
+        if not manifest.is_file():
+            raise UsageError(f"no {manifest}")
+        rows = [r for r in json.loads(manifest.read_text()) if r["file"].startswith(folder + "/")]
+    if not rows:
+        raise UsageError(f"nothing to learn from in {data / folder}")
+    return rows
+
+
+def validation_clips(data: Path, size: tuple[int, int] = (64, 64)) -> list[Sample]:
+    """The validation protocol: of every file in `data`/val the first 32 frames, centre square."""
+    return [
+        Sample(load_clip(data / row["file"], size=size)[0], row["caption"])
+        for row in _manifest_rows(data, "val")
+    ]
+
+
+def resize_planes(planes: Sequence[Plane], height: int, width: int) -> Clip:
+    """Scale planes of a clip to (height, width) luma samples, with anti-aliasing."""
+    sizes = ((height, width), ((height + 1) // 2, (width + 1) // 2))
+    out = []
+    for index, plane in enumerate(planes):
+        rows, columns = sizes[min(index, 1)]
+        if plane.shape[1:] == (rows, columns):
+            out.append(np.ascontiguousarray(plane))
+            continue
+        scaled = functional.interpolate(
+            torch.from_numpy(np.ascontiguousarray(plane)).float()[:, None],
+            size=(rows, columns),
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
+        )
+        out.append(scaled[:, 0].round().clamp(0, 255).to(torch.uint8).numpy())
+    return Clip(out[0], out[1], out[2])
+
+
+class ClipSampler:
+    """Random clips from a `FrameStore`: rare labels more often, whole squares and crops.
+
+    Args:
+        store: the decoded recordings.
+        size: side of the square clips, luma samples.
+        frames: frames in each clip.
+        whole: chance of the whole centre square instead of a random crop.
+        held_out: sample only the internal split's development side instead of the other.
+    """
+
+    def __init__(
+        self,
+        store: FrameStore,
+        *,
+        size: int = 64,
+        frames: int = 32,
+        whole: float = 0.35,
+        held_out: bool = False,
+    ) -> None:
+        self._store, self._size, self._frames, self._whole = store, size, frames, whole
+        self._sources = [s for s in store.sources if s.held_out == held_out and s.frames >= frames]
+        if not self._sources:
+            raise UsageError(f"no recording of {frames} frames or more")
+        labels = Counter(s.label for s in self._sources)
+        weight = np.array([labels[s.label] ** -0.5 * min(4, s.frames / 32) for s in self._sources])
+        self._chance = weight / weight.sum()
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """Draw one clip."""
+        source = self._sources[rng.choice(len(self._sources), p=self._chance)]
+        planes = self._store.planes(source, self._frame_index(source, rng))
+        return Sample(
+            resize_planes(self._window(planes, source, rng), self._size, self._size), source.caption
+        )
+
+    def _frame_index(self, source: Source, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Consecutive frames, or every second one (speed x2), forwards or backwards."""
+        fast = source.frames >= 2 * self._frames and rng.random() < 0.2
+        span = self._frames * (2 if fast else 1)
+        start = int(rng.integers(0, source.frames - span + 1))
+        index = np.arange(start, start + span, 2 if fast else 1, dtype=np.int64)
+        return index[::-1].copy() if rng.random() < 0.15 else index
+
+    def _window(
+        self, planes: tuple[Plane, Plane, Plane], source: Source, rng: np.random.Generator
+    ) -> list[Plane]:
+        """A square window on even offsets: the whole centre, or anything down to `size`."""
+        short = min(source.height, source.width)
+        side, x, y = short, (source.width - short) // 2, (source.height - short) // 2
+        if rng.random() >= self._whole and short > self._size:
+            side = int(rng.integers(self._size, short + 1))
+            x = int(rng.integers(0, source.width - side + 1))
+            y = int(rng.integers(0, source.height - side + 1))
+        side, x, y = side // 2 * 2, x // 2 * 2, y // 2 * 2
+        half = side // 2
+        return [
+            planes[0][:, y : y + side, x : x + side],
+            planes[1][:, y // 2 : y // 2 + half, x // 2 : x // 2 + half],
+            planes[2][:, y // 2 : y // 2 + half, x // 2 : x // 2 + half],
+        ]

@@ -1,0 +1,87 @@
+"""Figures of stage 2 on the validation clips: refined against unrefined, at equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.colour import clip_to_rgb
+from gistcast.codec.protocol import Refiner
+from gistcast.models.data import Sample
+from gistcast.models.lpips import Lpips
+from gistcast.models.pairs import SketchMaker, quantised_sketch
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Means over clips.
+
+    Attributes:
+        psnr: dB in RGB.
+        lpips: AlexNet distance frame by frame; None without a network.
+        motion: mean absolute error of the differences between successive frames, RGB levels.
+    """
+
+    psnr: float
+    lpips: float | None
+    motion: float
+
+
+def measure(made: Clip, real: Clip, lpips: Lpips | None, every: int = 4) -> Quality:
+    """Quality of one clip; LPIPS looks at every `every`-th frame."""
+    a, b = clip_to_rgb(made).astype(np.float32), clip_to_rgb(real).astype(np.float32)
+    error = float(np.mean((a - b) ** 2))
+    psnr = 10 * np.log10(255**2 / max(error, 1e-6))
+    motion = float(np.abs(np.diff(a, axis=0) - np.diff(b, axis=0)).mean()) if len(a) > 1 else 0.0
+    distance = None
+    if lpips is not None:
+        with torch.inference_mode():
+            distance = float(lpips(_image(a[::every]), _image(b[::every])).mean())
+    return Quality(float(psnr), distance, motion)
+
+
+def _image(rgb: NDArray[np.float32]) -> torch.Tensor:
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def mean(rows: Sequence[Quality]) -> Quality:
+    """Means over clips."""
+    distances = [row.lpips for row in rows if row.lpips is not None]
+    return Quality(
+        float(np.mean([row.psnr for row in rows])),
+        float(np.mean(distances)) if distances else None,
+        float(np.mean([row.motion for row in rows])),
+    )
+
+
+def validate(
+    refiner: Refiner,
+    samples: Sequence[Sample],
+    step: float,
+    modes: Sequence[str],
+    lpips: Lpips | None,
+    maker: SketchMaker = quantised_sketch,
+) -> dict[str, list[Quality]]:
+    """Quality of every clip's sketch at one luma step (under the key "sketch") and of each mode.
+
+    Args:
+        refiner: stage 2.
+        samples: clips.
+        step: luma quantiser step.
+        modes: fidelity, balanced, detail.
+        lpips: AlexNet metric, or None to leave it out.
+        maker: turns a clip and a step into a sketch.
+    """
+    out: dict[str, list[Quality]] = {"sketch": []} | {mode: [] for mode in modes}
+    for sample in samples:
+        sketch = maker(sample.clip, step)
+        out["sketch"].append(measure(sketch, sample.clip, lpips))
+        for mode in modes:
+            made = refiner.refine(sketch, step=step, latent=None, text=None, seed=0, mode=mode)
+            out[mode].append(measure(made, sample.clip, lpips))
+    return out
