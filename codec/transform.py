@@ -28,9 +28,9 @@ BandKey = tuple[int, int]
 
 
 def spatial_levels(height: int, width: int) -> int:
-    """Wavelet levels for a luma plane: down to a side of 2, at most 6."""
+    """Wavelet levels for a luma plane: down to a side of 1, at most 7."""
     levels, side = 0, min(height, width)
-    while side >= 4 and levels < 6:
+    while side >= 2 and levels < 7:
         side = (side + 1) // 2
         levels += 1
     return levels

@@ -1,0 +1,191 @@
+"""Packets of a clip -> gist, sketch and regenerated clip; any prefix of the layers will do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.errors import CorruptError, ModelError
+from gistcast.codec.header import check_tables, parse_header
+from gistcast.codec.latent import decode_latent
+from gistcast.codec.layout import Layout, make_layout
+from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, Packet, get_varint
+from gistcast.codec.protocol import FloatPlanes, GistModel, Refiner
+from gistcast.codec.quantiser import luma_step
+from gistcast.codec.residual import ResidualDecoder
+from gistcast.codec.sketch import grey_gist, synthesise
+from gistcast.codec.tables import load_tables
+from gistcast.codec.text import decode_text
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """What a clip's packets say.
+
+    Attributes:
+        clip: the frames to show: refined, or the sketch without a refiner.
+        sketch: gist plus residual.
+        gist: stage 1's guess (mid-grey without a model).
+        text, latent: the description, where sent.
+        quantiser: of the residual; None without one.
+        residual_layers: how many of the residual's layers were used.
+        symbols: per plane and band, the decoded levels (exact on every machine).
+        damage: what was wrong, one line each; empty for a sound clip.
+    """
+
+    clip: Clip
+    sketch: Clip
+    gist: Clip
+    text: str | None
+    latent: NDArray[np.int32] | None
+    quantiser: int | None
+    residual_layers: int
+    symbols: list[dict[tuple[int, int], NDArray[np.int32]]]
+    damage: tuple[str, ...]
+
+    @property
+    def step(self) -> float:
+        """Luma quantiser step on the 8-bit scale; 0 without a residual."""
+        return 0.0 if self.quantiser is None else luma_step(self.quantiser)
+
+
+class Decoder:
+    """Decodes the clips of one stream, each on its own.
+
+    Args:
+        header: bytes of the stream header.
+        model: the gist model, needed where the header names one.
+        refiner: stage 2; without one the clip is the sketch.
+        mode: fidelity, balanced or detail, for the refiner.
+
+    Raises:
+        CorruptError: the header cannot be read.
+        ModelError: coded with other tables, or with a model that is not at hand.
+    """
+
+    def __init__(
+        self,
+        header: bytes,
+        model: GistModel | None = None,
+        refiner: Refiner | None = None,
+        mode: str = "balanced",
+    ) -> None:
+        self.header, length = parse_header(header)
+        if length != len(header):
+            raise CorruptError("bytes follow the header", field="header", offset=length)
+        check_tables(self.header)
+        if self.header.model_id:
+            self._check_model(model)
+        self._model = model if self.header.model_id else None
+        self._refiner, self._mode = refiner, mode
+        self._text: str | None = None
+
+    def _check_model(self, model: GistModel | None) -> None:
+        want = (self.header.model_id, self.header.weights)
+        if model is None or (model.model_id, model.weights_hash) != want:
+            have = "none" if model is None else f"{model.model_id}:{model.weights_hash.hex()}"
+            raise ModelError(f"the stream needs gist model {want[0]}:{want[1].hex()}, at hand: {have}")
+
+    def decode_clip(self, packets: Sequence[Packet], number: int | None = None) -> DecodedClip:
+        """Decode what there is of a clip.
+
+        Args:
+            packets: of one clip, in any order; gaps end the prefix that is used.
+            number: the clip's number (unwrapped); by default that of the packets.
+
+        Raises:
+            CorruptError: the packets disagree on the clip, or there are none.
+        """
+        if not packets or len({(p.clip % 256, p.frames) for p in packets}) != 1:
+            raise CorruptError("packets are not of one clip", field="clip")
+        number = packets[0].clip if number is None else number
+        frames = packets[0].frames or self.header.clip_frames
+        if frames > self.header.clip_frames:
+            raise CorruptError("clip is longer than the stream allows", field="frames")
+        layers = {p.layer: p.payload for p in packets}
+        damage: list[str] = []
+        text, latent = self._description(layers, damage)
+        gist = self._gist(latent, text, frames, number)
+        layout = make_layout(frames, self.header.height, self.header.width)
+        residual, quantiser, used = self._residual(layers, layout, damage)
+        gist_clip = _rounded(gist or grey_gist(frames, self.header.height, self.header.width))
+        sketch = gist_clip
+        if residual is not None and quantiser is not None:
+            sketch = synthesise(residual.points, gist, layout, quantiser)
+        clip = sketch
+        if self._refiner is not None:
+            clip = self._refiner.refine(
+                sketch,
+                step=0.0 if quantiser is None else luma_step(quantiser),
+                latent=latent,
+                text=text,
+                seed=self.header.seed + number,
+                mode=self._mode,
+            )
+        symbols = residual.symbols.signed if residual is not None else []
+        return DecodedClip(
+            clip, sketch, gist_clip, text, latent, quantiser, used, symbols, tuple(damage)
+        )
+
+    def _description(
+        self, layers: dict[int, bytes], damage: list[str]
+    ) -> tuple[str | None, NDArray[np.int32] | None]:
+        text = latent = None
+        if TEXT in layers:
+            try:
+                text = decode_text(layers[TEXT])
+            except CorruptError as error:
+                damage.append(str(error))
+        if LATENT in layers and self._model is not None:
+            try:
+                latent = decode_latent(layers[LATENT], self._model.latent_frequencies)
+            except CorruptError as error:
+                damage.append(str(error))
+        return text, latent
+
+    def _gist(
+        self, latent: NDArray[np.int32] | None, text: str | None, frames: int, number: int
+    ) -> FloatPlanes | None:
+        if self._model is None or (latent is None and text is None):
+            return None
+        return self._model.gist(
+            latent,
+            text,
+            frames=frames,
+            height=self.header.height,
+            width=self.header.width,
+            seed=self.header.seed + number,
+        )
+
+    def _residual(
+        self, layers: dict[int, bytes], layout: Layout, damage: list[str]
+    ) -> tuple[ResidualDecoder | None, int | None, int]:
+        """Decode residual layers up to the first that is missing or damaged."""
+        payloads = []
+        while RESIDUAL + len(payloads) in layers:
+            payloads.append(layers[RESIDUAL + len(payloads)])
+        if not payloads:
+            return None, None, 0
+        if not payloads[0]:
+            damage.append("residual is empty")
+            return None, None, 0
+        quantiser = payloads[0][0]
+        for usable in range(len(payloads), 0, -1):
+            decoder = ResidualDecoder(layout, load_tables(), quantiser)
+            try:
+                for index, payload in enumerate(payloads[:usable]):
+                    groups, at = get_varint(payload, int(index == 0), len(layout.groups), "groups")
+                    decoder.layer(payload[at:], groups)
+                return decoder, quantiser, usable
+            except CorruptError as error:
+                damage.append(str(error))
+        return None, None, 0
+
+
+def _rounded(planes: FloatPlanes) -> Clip:
+    y, u, v = (np.clip(np.rint(p), 0, 255).astype(np.uint8) for p in planes)
+    return Clip(y, u, v)

@@ -1,0 +1,291 @@
+"""Clip -> packets: description, gist, residual at a rate.
+
+    clip --model.describe--> latent --> LATENT packet        text --> TEXT packet
+      |                         '--> gist (the decoder's)
+      '--> clip - gist --transform, choose at a quantiser--> RESIDUAL packets
+                                          ^-- rate control: quality, clip bytes or bit rate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import CLIP_FRAMES, Clip
+from gistcast.codec.errors import UsageError
+from gistcast.codec.header import Header
+from gistcast.codec.latent import encode_latent
+from gistcast.codec.layout import Layout, make_layout
+from gistcast.codec.media import VideoInfo
+from gistcast.codec.packet import LATENT, MAX_LAYER, RESIDUAL, TEXT, Packet, put_varint
+from gistcast.codec.protocol import FloatPlanes, GistModel
+from gistcast.codec.quantiser import QUANTISERS
+from gistcast.codec.residual import Chosen, ResidualEncoder
+from gistcast.codec.sketch import normalise, transform_clip
+from gistcast.codec.tables import load_tables
+from gistcast.codec.text import encode_text
+from gistcast.codec.transform import BandKey
+
+PRESETS = ("fast", "medium", "slow")
+LAYER_SETS = ("text", "latent", "residual")
+
+#: lambda of the rate-distortion choice, in squared steps a bit
+RDO_WEIGHT = 0.13
+_LAYER_BYTES = 700  # a further residual layer for every so many bytes, up to four in all
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How to code a stream. At most one of quality, clip_bytes and bitrate.
+
+    Attributes:
+        quality: 0..100, more is better and bigger.
+        clip_bytes: hard limit on the bytes of every clip, packet headers included.
+        bitrate: bits a second, as a leaky bucket over the stream.
+        clip_frames: 8, 16 or 32.
+        preset: fast, medium or slow; slower ones try more alternatives.
+        text: description sent with the first clip (and whenever `layers` is "text").
+        layers: the last kind of layer to send: text, latent or residual.
+        latent: send a latent and subtract its gist: "off", "on", or "auto" (where it pays).
+        seed: of the decoder's randomness, 0..2**32-1.
+        residual_layers: number of residual layers; None lets the size decide.
+    """
+
+    quality: float | None = None
+    clip_bytes: int | None = None
+    bitrate: float | None = None
+    clip_frames: int = 32
+    preset: str = "medium"
+    text: str | None = None
+    layers: str = "residual"
+    latent: str = "off"
+    seed: int = 0
+    residual_layers: int | None = None
+
+    def __post_init__(self) -> None:
+        if sum(v is not None for v in (self.quality, self.clip_bytes, self.bitrate)) > 1:
+            raise UsageError("choose one of quality, clip bytes and bit rate")
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            raise UsageError(f"quality is 0 to 100, not {self.quality}")
+        if self.clip_bytes is not None and self.clip_bytes < 16:
+            raise UsageError("a clip needs at least 16 bytes")
+        if self.bitrate is not None and self.bitrate <= 0:
+            raise UsageError("the bit rate must be positive")
+        if self.clip_frames not in CLIP_FRAMES:
+            raise UsageError(f"a clip has 8, 16 or 32 frames, not {self.clip_frames}")
+        for value, allowed in (
+            (self.preset, PRESETS),
+            (self.layers, LAYER_SETS),
+            (self.latent, ("off", "on", "auto")),
+        ):
+            if value not in allowed:
+                raise UsageError(f"{value!r} is none of {', '.join(allowed)}")
+        limit = MAX_LAYER - RESIDUAL + 1
+        if self.residual_layers is not None and not 1 <= self.residual_layers <= limit:
+            raise UsageError(f"residual layers: 1 to {limit}")
+        if self.layers == "text" and not self.text:
+            raise UsageError("a stream of text layers alone needs a text")
+
+
+def quality_to_quantiser(quality: float) -> int:
+    """0..100 -> quantiser index, coarsest first."""
+    return round(174 - 1.64 * quality)
+
+
+class _Residuals:
+    """Candidates for one clip's residual, by quantiser, remembered."""
+
+    def __init__(self, clip: Clip, gist: FloatPlanes | None, layout: Layout, weight: float) -> None:
+        self._bands: list[dict[BandKey, NDArray[np.float32]]] = transform_clip(clip, gist, layout)
+        self._layout = layout
+        self._encoder = ResidualEncoder(load_tables(), weight)
+        self._known: dict[int, Chosen] = {}
+
+    def at(self, quantiser: int) -> Chosen:
+        if quantiser not in self._known:
+            coefficients = normalise(self._bands, quantiser)
+            self._known[quantiser] = self._encoder.choose(self._layout, coefficients, quantiser)
+        return self._known[quantiser]
+
+
+class Encoder:
+    """Codes clips one after the other; stateless but for clip numbers and the leaky bucket.
+
+    Args:
+        info: geometry and frame rate of the video.
+        settings: see `EncodeSettings`.
+        model: the gist model, needed for latents and for gists from text.
+    """
+
+    def __init__(
+        self, info: VideoInfo, settings: EncodeSettings | None = None, model: GistModel | None = None
+    ) -> None:
+        self.settings = settings or EncodeSettings()
+        uses_model = self.settings.latent != "off" or self.settings.layers != "residual"
+        if uses_model and model is None:
+            raise UsageError("text and latent layers need a gist model")
+        self._model = model if uses_model else None
+        self._header = Header(
+            info.width,
+            info.height,
+            Fraction(info.fps),
+            self.settings.clip_frames,
+            self.settings.seed,
+            self._model.model_id if self._model else 0,
+            self._model.weights_hash if self._model else b"\0\0\0\0",
+        )
+        self.header = self._header.to_bytes()
+        self._number = 0
+        self._credit = 0.0
+
+    def encode_clip(self, clip: Clip) -> list[Packet]:
+        """Packets of the next clip, in layer order.
+
+        Raises:
+            UsageError: the clip's size is not the stream's, or its budget cannot be met.
+        """
+        if (clip.width, clip.height) != (self._header.width, self._header.height):
+            raise UsageError(
+                f"clip is {clip.width}x{clip.height}, "
+                f"the stream {self._header.width}x{self._header.height}"
+            )
+        if clip.frames > self.settings.clip_frames:
+            raise UsageError(f"clip has {clip.frames} frames, limit {self.settings.clip_frames}")
+        budget = self._budget(clip)
+        layers = self._layers(clip, budget)
+        packets = [self._packet(clip, *layer) for layer in layers[:-1]]
+        packets.append(self._packet(clip, *layers[-1], last=True))
+        self._spend(clip, sum(len(p.to_bytes(self.header)) for p in packets))
+        self._number += 1
+        return packets
+
+    def _packet(self, clip: Clip, layer: int, payload: bytes, last: bool = False) -> Packet:
+        frames = clip.frames if clip.frames != self.settings.clip_frames else None
+        return Packet(self._number, layer, payload, last, frames)
+
+    # --- rate ---
+
+    def _budget(self, clip: Clip) -> int | None:
+        if self.settings.bitrate is None:
+            return self.settings.clip_bytes
+        return max(24, int(self._income(clip) + self._credit))
+
+    def _income(self, clip: Clip) -> float:
+        """Bytes that the bit rate grants for the duration of a clip."""
+        assert self.settings.bitrate is not None
+        return self.settings.bitrate / 8 * clip.frames / float(self._header.fps)
+
+    def _spend(self, clip: Clip, used: int) -> None:
+        """Leaky bucket: what one clip leaves, later ones may use, up to one clip's worth."""
+        if self.settings.bitrate is not None:
+            income = self._income(clip)
+            self._credit = min(income, self._credit + income - used)
+
+    # --- layers ---
+
+    def _layers(self, clip: Clip, budget: int | None) -> list[tuple[int, bytes]]:
+        """(layer, payload) pairs of the clip."""
+        described = self._description(clip)
+        with_gist = self._with_residual(clip, described, budget)
+        if self.settings.latent != "auto" or self.settings.layers != "residual":
+            return with_gist[0]
+        text_only = [layer for layer in described if layer[0] == TEXT]
+        without = self._with_residual(clip, text_only, budget)
+        return min(with_gist, without, key=lambda candidate: candidate[1])[0]
+
+    def _description(self, clip: Clip) -> list[tuple[int, bytes]]:
+        layers = []
+        settings = self.settings
+        if settings.text and (self._number == 0 or settings.layers != "residual"):
+            layers.append((TEXT, encode_text(settings.text)))
+        wants_latent = settings.latent != "off" or settings.layers == "latent"
+        if self._model and wants_latent and settings.layers != "text":
+            latent = self._model.describe(clip)
+            layers.append((LATENT, encode_latent(latent, self._model.latent_frequencies)))
+        return layers
+
+    def _gist(self, clip: Clip, described: list[tuple[int, bytes]]) -> FloatPlanes | None:
+        if self._model is None or LATENT not in dict(described):
+            return None
+        return self._model.gist(
+            self._model.describe(clip),
+            self.settings.text if TEXT in dict(described) else None,
+            frames=clip.frames,
+            height=clip.height,
+            width=clip.width,
+            seed=self.settings.seed + self._number,
+        )
+
+    def _with_residual(
+        self, clip: Clip, described: list[tuple[int, bytes]], budget: int | None
+    ) -> tuple[list[tuple[int, bytes]], float]:
+        """Layers with a residual on top of a description, and their cost D + lambda R."""
+        if self.settings.layers != "residual":
+            return described, 0.0
+        layout = make_layout(clip.frames, clip.height, clip.width)
+        candidates = _Residuals(clip, self._gist(clip, described), layout, RDO_WEIGHT)
+        spent = sum(len(self._packet(clip, *d).to_bytes(self.header)) for d in described)
+        if budget is None:
+            quality = 50.0 if self.settings.quality is None else self.settings.quality
+            chosen = candidates.at(quality_to_quantiser(quality))
+            layers = self._residual_layers(chosen)
+        else:
+            chosen, layers = self._fit(clip, candidates, budget - spent)
+        size = spent + self._size(clip, layers)
+        return described + layers, chosen.cost(8 * size, RDO_WEIGHT)
+
+    def _size(self, clip: Clip, layers: list[tuple[int, bytes]]) -> int:
+        return sum(len(self._packet(clip, *layer).to_bytes(self.header)) for layer in layers)
+
+    def _fit(
+        self, clip: Clip, candidates: _Residuals, budget: int
+    ) -> tuple[Chosen, list[tuple[int, bytes]]]:
+        """The finest quantiser whose layers fit the budget, by bisection."""
+        fine, coarse = 0, QUANTISERS - 1
+        while fine < coarse:
+            middle = (fine + coarse) // 2
+            if self._estimate(candidates.at(middle)) <= budget:
+                coarse = middle
+            else:
+                fine = middle + 1
+        for quantiser in range(coarse, QUANTISERS):
+            chosen = candidates.at(quantiser)
+            layers = self._residual_layers(chosen)
+            if self._size(clip, layers) <= budget:
+                return chosen, layers
+        raise UsageError(f"{budget} bytes are too few for the residual of this clip")
+
+    def _layer_count(self, size: float) -> int:
+        if self.settings.residual_layers is not None:
+            return self.settings.residual_layers
+        return min(4, 1 + int(size) // _LAYER_BYTES)
+
+    def _estimate(self, chosen: Chosen) -> float:
+        size = sum(chosen.group_bits()) / 8
+        return size + 9 * self._layer_count(size)
+
+    def _residual_layers(self, chosen: Chosen) -> list[tuple[int, bytes]]:
+        """Cut the groups into layers of doubling size and code each."""
+        bits = np.cumsum(chosen.group_bits())
+        count = self._layer_count(bits[-1] / 8)
+        shares = np.cumsum(2.0 ** np.arange(count))[:-1] / (2.0**count - 1)
+        cuts = sorted({int(np.searchsorted(bits, share * bits[-1])) + 1 for share in shares})
+        ends = [c for c in cuts if c < len(bits)] + [len(bits)]
+        layers, start = [], 0
+        for index, stop in enumerate(ends):
+            groups = 0 if stop == len(bits) else stop - start
+            head = bytes([chosen.quantiser]) if index == 0 else b""
+            payload = head + put_varint(groups) + chosen.layer(start, stop)
+            layers.append((RESIDUAL + index, payload))
+            start = stop
+        return layers
+
+
+def encode_clips(clips: Iterator[Clip], encoder: Encoder) -> Iterator[list[Packet]]:
+    """Packets of each clip of a video."""
+    for clip in clips:
+        yield encoder.encode_clip(clip)

@@ -1,0 +1,222 @@
+"""`.gist` files: a stream header and packets one after the other, with an optional seek index.
+
+    header  packet*  [index chunk]
+
+The index is a convenience: everything in it can be found again by walking the packets. After
+damage the reader looks for the next offset at which a packet passes its CRC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.decoder import DecodedClip, Decoder
+from gistcast.codec.encoder import Encoder, EncodeSettings
+from gistcast.codec.errors import CorruptError
+from gistcast.codec.header import Header, parse_header
+from gistcast.codec.media import VideoInfo
+from gistcast.codec.packet import (
+    CLIP_NUMBER_PERIOD,
+    INDEX_CHUNK,
+    Chunk,
+    Packet,
+    get_varint,
+    parse_packet,
+    put_varint,
+)
+from gistcast.codec.protocol import GistModel, Refiner
+
+#: Bytes that a reader may run through CRCs while it looks for the next sound packet.
+_RESYNC_WORK = 64 << 20
+_FOOTER = 8  # u32 size of the index chunk, then its CRC32C
+
+
+@dataclass
+class CodedClip:
+    """Packets of one clip as they stand in a file.
+
+    Attributes:
+        number: clip number, unwrapped.
+        offset: of the first packet in the file.
+        packets: in file order.
+        size: bytes of all packets, headers included.
+    """
+
+    number: int
+    offset: int
+    packets: list[Packet] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every layer up to the one marked last is there."""
+        layers = {p.layer for p in self.packets}
+        last = [p.layer for p in self.packets if p.last]
+        residual = [layer for layer in layers if layer >= 2]
+        return bool(last) and (not residual or set(range(2, max(last) + 1)) <= layers)
+
+
+@dataclass
+class GistFile:
+    """A parsed `.gist` file.
+
+    Attributes:
+        header_bytes, header: the stream header.
+        clips: in order.
+        damage: (offset, message) of every stretch that could not be read.
+        other_bytes: bytes of chunks that belong to no clip (the index, unknown ones).
+        size: bytes of the file.
+    """
+
+    header_bytes: bytes
+    header: Header
+    clips: list[CodedClip]
+    damage: list[tuple[int, str]]
+    other_bytes: int
+    size: int
+
+
+def index_chunk(sizes: list[int], header: bytes) -> bytes:
+    """The seek index: clip count, bytes of each clip, and the chunk's own size at its end."""
+    body = put_varint(len(sizes)) + b"".join(map(put_varint, sizes))
+    total = 0
+    while True:  # the size counts itself, and its own varint length
+        payload = body + total.to_bytes(4, "little")
+        data = Chunk(INDEX_CHUNK, payload).to_bytes(header)
+        if len(data) == total:
+            return data
+        total = len(data)
+
+
+def read_index(data: bytes) -> list[int] | None:
+    """Offsets of the clips from the index at the end of a file, or None if there is none."""
+    _, start = parse_header(data)
+    if len(data) < start + _FOOTER:
+        return None
+    size = int.from_bytes(data[-_FOOTER:-4], "little")
+    if not _FOOTER <= size <= len(data) - start:
+        return None
+    try:
+        chunk, end = parse_packet(data, len(data) - size, data[:start])
+        if not isinstance(chunk, Chunk) or chunk.kind != INDEX_CHUNK or end != len(data):
+            return None
+        count, at = get_varint(chunk.payload, 0, len(chunk.payload), "index")
+        offsets = [start]
+        for _ in range(count):
+            length, at = get_varint(chunk.payload, at, len(data), "index")
+            offsets.append(offsets[-1] + length)
+    except CorruptError:
+        return None
+    return offsets[:-1] if offsets[-1] <= len(data) else None
+
+
+def _resync(data: bytes, offset: int, header: bytes) -> int:
+    """The next offset behind `offset` at which a packet is sound, or the end of the data."""
+    work = 0
+    for at in range(offset + 1, len(data) - 5):
+        try:
+            parse_packet(data, at, header)
+            return at
+        except CorruptError as error:
+            work += (error.offset or at) - at + 1
+            if work > _RESYNC_WORK:
+                break
+    return len(data)
+
+
+def read_gist(data: bytes) -> GistFile:
+    """Parse a file: all that is whole, and where it is damaged.
+
+    Raises:
+        CorruptError: the header cannot be read, or no packet belongs to it.
+    """
+    header, offset = parse_header(data)
+    header_bytes = bytes(data[:offset])
+    parsed = GistFile(header_bytes, header, [], [], 0, len(data))
+    while offset < len(data):
+        try:
+            packet, end = parse_packet(data, offset, header_bytes)
+        except CorruptError as error:
+            parsed.damage.append((offset, str(error)))
+            offset = _resync(data, offset, header_bytes)
+            continue
+        if isinstance(packet, Chunk):
+            parsed.other_bytes += end - offset
+        else:
+            _append(parsed.clips, packet, offset, end - offset)
+        offset = end
+    if parsed.damage and not parsed.clips and not parsed.other_bytes:
+        raise CorruptError(
+            f"no packet matches the header: {parsed.damage[0][1]}",
+            field="packet",
+            offset=parsed.damage[0][0],
+        )
+    return parsed
+
+
+def _append(clips: list[CodedClip], packet: Packet, offset: int, size: int) -> None:
+    if not clips or clips[-1].number % CLIP_NUMBER_PERIOD != packet.clip:
+        previous = clips[-1].number if clips else -1
+        ahead = (packet.clip - previous - 1) % CLIP_NUMBER_PERIOD
+        clips.append(CodedClip(previous + 1 + ahead, offset))
+    clips[-1].packets.append(packet)
+    clips[-1].size += size
+
+
+def encode_packets(
+    clips: Iterable[Clip], encoder: Encoder, *, index: bool = False
+) -> Iterator[bytes]:
+    """A file piece by piece: the header, then each clip's packets, then the index."""
+    yield encoder.header
+    sizes = []
+    for clip in clips:
+        piece = b"".join(p.to_bytes(encoder.header) for p in encoder.encode_clip(clip))
+        sizes.append(len(piece))
+        yield piece
+    if index:
+        yield index_chunk(sizes, encoder.header)
+
+
+def encode_video(
+    clips: Iterable[Clip],
+    info: VideoInfo,
+    settings: EncodeSettings,
+    model: GistModel | None = None,
+    *,
+    index: bool = False,
+) -> bytes:
+    """Clips -> the bytes of a `.gist` file."""
+    return b"".join(encode_packets(clips, Encoder(info, settings, model), index=index))
+
+
+def decode_video(
+    data: bytes,
+    model: GistModel | None = None,
+    refiner: Refiner | None = None,
+    *,
+    mode: str = "balanced",
+    layers: str = "residual",
+) -> Iterator[DecodedClip]:
+    """The clips of a `.gist` file, in order.
+
+    Args:
+        layers: the last kind of layer to use: text, latent or residual.
+
+    Raises:
+        CorruptError: the header cannot be read, or no packet belongs to it.
+        ModelError: the stream needs tables or a model that are not at hand.
+    """
+    parsed = read_gist(data)
+    decoder = Decoder(parsed.header_bytes, model, refiner, mode)
+    for coded in parsed.clips:
+        packets = select_layers(coded.packets, layers)
+        if packets:
+            yield decoder.decode_clip(packets, coded.number)
+
+
+def select_layers(packets: list[Packet], layers: str) -> list[Packet]:
+    """The packets up to a kind of layer: text, latent or residual (all)."""
+    highest = {"text": 0, "latent": 1, "residual": 15}[layers]
+    return [p for p in packets if p.layer <= highest]

@@ -1,0 +1,68 @@
+"""Clip <-> normalised transform coefficients, with or without a gist to subtract.
+
+    clip - gist (mid-grey without one) --3-D transform--> bands / step of their plane
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.layout import Layout
+from gistcast.codec.protocol import FloatPlanes
+from gistcast.codec.quantiser import plane_steps
+from gistcast.codec.residual import Coefficients
+from gistcast.codec.transform import BandKey, forward, inverse
+
+GREY = np.float32(128)
+
+
+def grey_gist(frames: int, height: int, width: int) -> FloatPlanes:
+    """The gist of no model: mid-grey."""
+    chroma = (frames, (height + 1) // 2, (width + 1) // 2)
+    return (
+        np.full((frames, height, width), GREY),
+        np.full(chroma, GREY),
+        np.full(chroma, GREY),
+    )
+
+
+def transform_clip(
+    clip: Clip, gist: FloatPlanes | None, layout: Layout
+) -> list[dict[BandKey, NDArray[np.float32]]]:
+    """Bands of clip minus gist, per plane, on the 8-bit scale."""
+    planes = []
+    for index, plane in enumerate(clip.planes):
+        base = GREY if gist is None else gist[index]
+        planes.append(forward(plane.astype(np.float32) - base, layout.levels[index]))
+    return planes
+
+
+def normalise(
+    bands: list[dict[BandKey, NDArray[np.float32]]], quantiser: int
+) -> list[dict[BandKey, NDArray[np.float32]]]:
+    """Bands in units of each plane's step."""
+    steps = plane_steps(quantiser)
+    return [
+        {key: band * np.float32(1 / step) for key, band in plane.items()}
+        for plane, step in zip(bands, steps, strict=True)
+    ]
+
+
+def analyse(clip: Clip, gist: FloatPlanes | None, layout: Layout, quantiser: int) -> Coefficients:
+    """Normalised coefficients of a clip, ready for `ResidualEncoder.choose`."""
+    return normalise(transform_clip(clip, gist, layout), quantiser)
+
+
+def synthesise(
+    points: Coefficients, gist: FloatPlanes | None, layout: Layout, quantiser: int
+) -> Clip:
+    """Reconstructed coefficients in steps -> the sketch."""
+    planes = []
+    for index, step in enumerate(plane_steps(quantiser)):
+        bands = {key: band * np.float32(step) for key, band in points[index].items()}
+        base = GREY if gist is None else gist[index]
+        samples = inverse(bands, layout.levels[index]) + base
+        planes.append(np.clip(np.rint(samples), 0, 255).astype(np.uint8))
+    return Clip(*planes)
