@@ -1,0 +1,38 @@
+"""The network: clips over WebRTC data channels, from one process to another.
+
+    await receive(VideoSink(...), port=8787)                       # listens, WHIP
+    await send(EncodedSource(...), "http://127.0.0.1:8787/whip")   # connects
+
+`docs/streaming.md` describes the messages, the channels and the limits.
+"""
+
+from gistcast.stream.assemble import Limits, ReceivedClip
+from gistcast.stream.link import Link, StreamError
+from gistcast.stream.receiver import ClipSink, ReceiveSettings, ReceiveSummary
+from gistcast.stream.sender import ClipSource, SendSettings, SendSummary, SourceClip
+from gistcast.stream.session import receive, send
+from gistcast.stream.sinks import ClipDecoder, ClipWriter, GistSink, Tee, VideoSink
+from gistcast.stream.sources import ClipEncoder, EncodedSource
+
+__all__ = [
+    "ClipDecoder",
+    "ClipEncoder",
+    "ClipSink",
+    "ClipSource",
+    "ClipWriter",
+    "EncodedSource",
+    "GistSink",
+    "Limits",
+    "Link",
+    "ReceiveSettings",
+    "ReceiveSummary",
+    "ReceivedClip",
+    "SendSettings",
+    "SendSummary",
+    "SourceClip",
+    "StreamError",
+    "Tee",
+    "VideoSink",
+    "receive",
+    "send",
+]

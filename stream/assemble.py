@@ -1,0 +1,319 @@
+"""Messages back into clips, whatever arrives: no socket, no clock of its own, no exceptions.
+
+    CLIP markers (ordered, reliable) ---> queue of pending clips --- complete or due ---> clips
+    PACKETS, FRAGMENT, PARITY (any order, some never) ---^
+
+A pending clip is handed out, in order, as soon as every layer that its marker names is there, or
+when it is due: `grace` after the last that can be hoped for. Everything that a peer can make
+grow is bounded by `Limits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gistcast.codec.errors import CorruptError
+from gistcast.codec.packet import CLIP_NUMBER_PERIOD, Chunk, Packet, parse_packet
+from gistcast.stream.fragment import rebuild
+from gistcast.stream.messages import (
+    MAX_CLIP_MESSAGES,
+    ClipMarker,
+    End,
+    Fragment,
+    Packets,
+    Parity,
+    parse_message,
+)
+
+_OVERHEAD = 256  # bytes a held message costs beyond its own
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what is held for clips that are not handed out yet.
+
+    Attributes:
+        clips: pending clips; beyond that the oldest is handed out as it stands.
+        total_bytes: message bytes held in all; beyond that data messages are refused.
+        grace: seconds to wait for reordered messages once later ones have arrived.
+    """
+
+    clips: int = 64
+    total_bytes: int = 16 << 20
+    grace: float = 0.25
+
+
+@dataclass(frozen=True)
+class ReceivedClip:
+    """A clip as it came out of the network.
+
+    Attributes:
+        number: clip number, not wrapped.
+        frames: frames in the clip (known even when no packet arrived).
+        pts: presentation time, when it does not follow from the number.
+        packets: the longest unbroken run of layers from the first on; clip numbers unwrapped.
+        data: the bytes of `packets`, exactly as they were sent.
+        complete: every layer that was sent is in `packets`.
+        marker: the announcement, with the sender's clock.
+        missing: announced messages that did not come.
+    """
+
+    number: int
+    frames: int
+    pts: int | None
+    packets: list[Packet]
+    data: bytes
+    complete: bool
+    marker: ClipMarker
+    missing: int
+
+
+@dataclass
+class Counters:
+    """What the assembler saw. `refused` were over a limit, `late` came after their clip."""
+
+    packets: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    duplicates: int = 0
+    late: int = 0
+    refused: int = 0
+    missing: int = 0
+    recovered: int = 0
+
+
+@dataclass
+class _Pending:
+    """A clip being collected; `messages` is keyed by sequence number."""
+
+    messages: dict[int, bytes] = field(default_factory=dict)
+    fragments: dict[int, dict[int, Fragment]] = field(default_factory=dict)
+    parities: list[Parity] = field(default_factory=list)
+    packets: dict[int, tuple[Packet, bytes]] = field(default_factory=dict)
+    size: int = 0
+    marker: ClipMarker | None = None
+    due: float = float("inf")
+
+    @property
+    def layers(self) -> int:
+        """Bits of the layers at hand."""
+        return sum(1 << layer for layer in self.packets)
+
+    def complete(self) -> bool:
+        """Every layer that the marker names is here."""
+        return self.marker is not None and not self.marker.layers & ~self.layers
+
+    def tail_arrived(self) -> bool:
+        """The last announced message came: whatever is missing is late or lost."""
+        return self.marker is not None and self.marker.messages - 1 in self.messages
+
+    def covering(self, seq: int) -> list[Parity]:
+        """Parities whose group includes message `seq`."""
+        return [p for p in self.parities if 0 <= seq - p.first < p.count]
+
+
+class Assembler:
+    """Collects the messages of one stream into clips.
+
+    Args:
+        header: the stream's header, which the packets' CRC covers.
+        first: number of the first clip to expect.
+        limits: bounds and waiting times.
+    """
+
+    def __init__(self, header: bytes, first: int = 0, limits: Limits | None = None) -> None:
+        self.counters = Counters()
+        self.ended = False
+        self._header = header
+        self._limits = limits or Limits()
+        self._clips: dict[int, _Pending] = {}
+        self._order: list[int] = []  # announced, not handed out
+        self._newest = first - 1  # newest announced clip
+        self._done = first - 1  # newest clip handed out
+        self._held = 0
+
+    @property
+    def done(self) -> int:
+        """Number of the newest clip that was handed out."""
+        return self._done
+
+    def mark(self, marker: ClipMarker, now: float) -> None:
+        """Take a CLIP marker, and the packets it carries."""
+        if marker.clip <= self._newest:
+            self.counters.malformed += 1
+            return
+        self._soon(self._order, now)  # what preceded the marker has been sent
+        pending = self._clips.setdefault(marker.clip, _Pending())
+        pending.marker = marker
+        pending.due = now + marker.spread / 1000 + self._limits.grace
+        self._newest = marker.clip
+        self._order.append(marker.clip)
+        self._take_packets(pending, marker.clip, marker.packets)
+        if pending.tail_arrived():
+            self._soon([marker.clip], now)
+        if len(self._order) > self._limits.clips:
+            self._clips[self._order[0]].due = now
+
+    def take(self, message: Packets | Fragment | Parity, data: bytes, now: float) -> None:
+        """Take a data message, parsed and as it was (`data`)."""
+        number = self._unwrap(message.clip)
+        if number <= self._done:
+            self.counters.late += 1
+            return
+        pending = self._room_for(number, len(data))
+        if pending is None:
+            self.counters.refused += 1
+        elif isinstance(message, Parity):
+            self._add_parity(pending, number, message)
+        elif message.seq in pending.messages:
+            self.counters.duplicates += 1
+        elif pending.marker and message.seq >= pending.marker.messages:
+            self.counters.malformed += 1
+        else:
+            self._keep(pending, number, message, data)
+            for parity in pending.covering(message.seq):
+                self._repair(pending, number, parity)
+        if pending and pending.tail_arrived():
+            self._soon([number], now)
+
+    def end(self, message: End, now: float) -> None:
+        """Take the end of the stream: what is missing gets `grace` more."""
+        del message  # its counts are statistics
+        self.ended = True
+        self._soon(self._order, now)
+
+    def ready(self, now: float) -> list[ReceivedClip]:
+        """Clips to hand out now, in order."""
+        out = []
+        while self._order:
+            pending = self._clips[self._order[0]]
+            if not pending.complete() and pending.due > now:
+                break
+            out.append(self._hand_out())
+        return out
+
+    def flush(self) -> list[ReceivedClip]:
+        """Every announced clip, as it stands (the link is gone)."""
+        return [self._hand_out() for _ in range(len(self._order))]
+
+    def next_due(self) -> float | None:
+        """When `ready` should be asked again, even if nothing arrives; None: no clip waits."""
+        return self._clips[self._order[0]].due if self._order else None
+
+    def _soon(self, numbers: list[int], now: float) -> None:
+        for number in numbers:
+            pending = self._clips[number]
+            pending.due = min(pending.due, now + self._limits.grace)
+
+    def _room_for(self, number: int, size: int) -> _Pending | None:
+        """The clip to put `size` bytes into, or None when a limit forbids it."""
+        if self._held + size + _OVERHEAD > self._limits.total_bytes:
+            return None
+        if number not in self._clips:
+            if len(self._clips) >= 2 * self._limits.clips:
+                return None
+            self._clips[number] = _Pending()
+        return self._clips[number]
+
+    def _charge(self, pending: _Pending, size: int) -> None:
+        pending.size += size + _OVERHEAD
+        self._held += size + _OVERHEAD
+
+    def _unwrap(self, clip: int) -> int:
+        """The clip number nearest to the one expected next that is `clip` modulo 256."""
+        expected = self._newest + 1
+        half = CLIP_NUMBER_PERIOD // 2
+        return expected + (clip - expected + half) % CLIP_NUMBER_PERIOD - half
+
+    def _keep(
+        self, pending: _Pending, number: int, message: Packets | Fragment, data: bytes
+    ) -> None:
+        pending.messages[message.seq] = data
+        self._charge(pending, len(data))
+        if isinstance(message, Packets):
+            self._take_packets(pending, number, message.body)
+            return
+        start = message.seq - message.index
+        pieces = pending.fragments.setdefault(start, {})
+        pieces[message.index] = message
+        if any(piece.count != message.count for piece in pieces.values()):
+            self.counters.malformed += 1
+            del pending.fragments[start]
+        elif len(pieces) == message.count:
+            del pending.fragments[start]
+            whole = b"".join(pieces[index].body for index in range(message.count))
+            self._take_packets(pending, number, whole)
+
+    def _take_packets(self, pending: _Pending, number: int, body: bytes) -> None:
+        offset = 0
+        while offset < len(body):
+            start = offset
+            try:
+                packet, offset = parse_packet(body, offset, self._header)
+            except CorruptError:
+                self.counters.malformed += 1
+                return
+            if isinstance(packet, Chunk):
+                continue
+            if packet.clip != number % CLIP_NUMBER_PERIOD:
+                self.counters.malformed += 1
+            elif packet.layer in pending.packets:
+                self.counters.duplicates += 1
+            else:
+                self.counters.packets += 1
+                unwrapped = replace(packet, clip=number)
+                pending.packets[packet.layer] = (unwrapped, body[start:offset])
+
+    def _add_parity(self, pending: _Pending, number: int, parity: Parity) -> None:
+        covered = sum(p.count for p in pending.parities)
+        if parity in pending.parities:
+            self.counters.duplicates += 1
+        elif covered + parity.count > MAX_CLIP_MESSAGES:  # true groups do not overlap
+            self.counters.refused += 1
+        else:
+            pending.parities.append(parity)
+            self._charge(pending, len(parity.body))
+            self._repair(pending, number, parity)
+
+    def _repair(self, pending: _Pending, number: int, parity: Parity) -> None:
+        """Rebuild the one message of a group that is missing."""
+        group = range(parity.first, parity.first + parity.count)
+        lost = [seq for seq in group if seq not in pending.messages]
+        if len(lost) != 1:
+            return
+        pending.parities.remove(parity)
+        others = [pending.messages[seq] for seq in group if seq != lost[0]]
+        data = rebuild(parity.body, others)
+        try:
+            message = parse_message(data) if data else None
+        except CorruptError:
+            message = None
+        if data is None or not isinstance(message, (Packets, Fragment)) or message.seq != lost[0]:
+            self.counters.malformed += 1
+            return
+        self.counters.recovered += 1
+        self._keep(pending, number, message, data)
+
+    def _hand_out(self) -> ReceivedClip:
+        number = self._order.pop(0)
+        pending = self._clips[number]
+        marker = pending.marker
+        assert marker is not None  # only announced clips are in the order
+        missing = sum(seq not in pending.messages for seq in range(marker.messages))
+        self.counters.missing += missing
+        packets, data = [], []
+        for layer in range(marker.layers.bit_length()):
+            if not marker.layers >> layer & 1:
+                continue
+            if layer not in pending.packets:
+                break
+            packet, raw = pending.packets[layer]
+            packets.append(packet)
+            data.append(raw)
+        complete = pending.complete()
+        self._done = number
+        for passed in [n for n in self._clips if n <= number]:
+            self._held -= self._clips.pop(passed).size
+        return ReceivedClip(
+            number, marker.frames, marker.pts, packets, b"".join(data), complete, marker, missing
+        )

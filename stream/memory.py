@@ -1,0 +1,74 @@
+"""Two links joined by queues in memory: the whole stream stack without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gistcast.stream.link import ChannelName, Inbox, StreamError
+
+Fate = Callable[[ChannelName, bytes], list[bytes]]  #: what becomes of a message: [] is a loss
+
+
+def faithful(channel: ChannelName, data: bytes) -> list[bytes]:
+    """Deliver everything once, unchanged."""
+    del channel
+    return [data]
+
+
+class MemoryLink:
+    """One end of `memory_pair`; a `gistcast.stream.link.Link`."""
+
+    def __init__(self, fate: Fate) -> None:
+        self.sent: list[tuple[ChannelName, bytes]] = []  #: every message handed to `send`
+        self._fate = fate
+        self._inbox = Inbox()
+        self._peer: MemoryLink | None = None
+
+    def join(self, peer: MemoryLink) -> None:
+        """What is sent here arrives at `peer`."""
+        self._peer = peer
+
+    @property
+    def overflowed(self) -> int:
+        """As `Link.overflowed`."""
+        return self._inbox.overflowed
+
+    def send(self, channel: ChannelName, data: bytes) -> None:
+        """As `Link.send`."""
+        if self._inbox.closed or self._peer is None:
+            raise StreamError("the link to the peer is closed")
+        self.sent.append((channel, data))
+        for copy in self._fate(channel, data):
+            self._peer._inbox.put(copy)
+
+    def buffered(self) -> int:
+        """As `Link.buffered`: nothing is ever queued."""
+        return 0
+
+    async def drained(self, below: int) -> None:
+        """As `Link.drained`."""
+        del below
+        await asyncio.sleep(0)
+        if self._inbox.closed:
+            raise StreamError("the link to the peer is closed")
+
+    async def receive(self, timeout: float | None = None) -> bytes | None:
+        """As `Link.receive`."""
+        return await self._inbox.get(timeout)
+
+    async def close(self) -> None:
+        """Close both ends."""
+        self._inbox.close()
+        if self._peer is not None:
+            self._peer._inbox.close()
+
+
+def memory_pair(
+    forward: Fate = faithful, backward: Fate = faithful
+) -> tuple[MemoryLink, MemoryLink]:
+    """Two joined links; `forward` and `backward` decide what arrives, per message."""
+    here, there = MemoryLink(forward), MemoryLink(backward)
+    here.join(there)
+    there.join(here)
+    return here, there

@@ -1,0 +1,214 @@
+"""The link over WebRTC: an RTCPeerConnection with two data channels, no media, no STUN.
+
+On the loopback only the loopback is used: ICE offers no other address and takes no other
+candidate from the peer's description.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import Any
+
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+
+from gistcast.codec.errors import CorruptError
+from gistcast.stream.link import ChannelName, Inbox, StreamError
+from gistcast.stream.messages import MAX_MESSAGE
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` names this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class PeerLink:
+    """A `gistcast.stream.link.Link` over WebRTC.
+
+        offerer:   offer() -> SDP ... accept_answer(SDP) -> opened()
+        answerer:  answer(SDP) -> SDP                    -> opened()
+
+    Args:
+        loopback: gather and accept 127.0.0.1 only; else every address of the machine.
+    """
+
+    def __init__(self, *, loopback: bool = True) -> None:
+        self._loopback = loopback
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._channels: dict[ChannelName, RTCDataChannel] = {}
+        self._inbox = Inbox()
+        self._open = asyncio.Event()
+        self._room = asyncio.Event()
+        self._connection.on("datachannel", self._adopt)
+        self._connection.on("connectionstatechange", self._state_changed)
+
+    @property
+    def closed(self) -> bool:
+        """The link is gone (either side hung up, or the network did)."""
+        return self._inbox.closed
+
+    @property
+    def overflowed(self) -> int:
+        """As `Link.overflowed`."""
+        return self._inbox.overflowed
+
+    async def offer(self) -> str:
+        """Open the channels; the offer with all candidates, as SDP."""
+        make = self._connection.createDataChannel
+        self._adopt(make(ChannelName.CONTROL, ordered=True))
+        self._adopt(make(ChannelName.RESIDUAL, ordered=False, maxRetransmits=0))
+        offer = await self._connection.createOffer()
+        self._confine()
+        await self._connection.setLocalDescription(offer)
+        return str(self._connection.localDescription.sdp)
+
+    async def answer(self, offer: str) -> str:
+        """The answer to an offer, with all candidates.
+
+        Raises:
+            CorruptError: `offer` is no description of a data-channel session.
+        """
+        await self._describe(offer, "offer")
+        if self._connection.sctp is None:
+            raise CorruptError("the offer has no data channel", field="sdp")
+        try:
+            answer = await self._connection.createAnswer()
+            self._confine()
+            await self._connection.setLocalDescription(answer)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptError(f"the offer cannot be answered: {error}", field="sdp") from error
+        return str(self._connection.localDescription.sdp)
+
+    async def accept_answer(self, answer: str) -> None:
+        """Take the peer's answer.
+
+        Raises:
+            CorruptError: `answer` is not one.
+        """
+        await self._describe(answer, "answer")
+
+    async def opened(self, timeout: float) -> None:
+        """Wait until both channels are open.
+
+        Raises:
+            StreamError: they are not within `timeout` seconds, or the link closed.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._open.wait()
+        except TimeoutError:
+            raise StreamError(f"no connection to the peer within {timeout:g} s") from None
+        if self.closed:
+            raise StreamError("the connection to the peer failed")
+
+    def send(self, channel: ChannelName, data: bytes) -> None:
+        """As `Link.send`."""
+        target = self._channels.get(channel)
+        if target is None or target.readyState != "open":
+            raise StreamError("the link to the peer is closed")
+        target.send(data)
+
+    def buffered(self) -> int:
+        """As `Link.buffered`."""
+        return sum(int(channel.bufferedAmount) for channel in self._channels.values())
+
+    async def drained(self, below: int) -> None:
+        """As `Link.drained`."""
+        for channel in self._channels.values():
+            channel.bufferedAmountLowThreshold = below // 2
+        while not self.closed and self.buffered() > below:
+            self._room.clear()
+            await self._room.wait()
+        if self.closed:
+            raise StreamError("the link to the peer is closed")
+
+    async def receive(self, timeout: float | None = None) -> bytes | None:
+        """As `Link.receive`."""
+        return await self._inbox.get(timeout)
+
+    async def close(self) -> None:
+        """As `Link.close`."""
+        self._end()
+        await self._connection.close()
+
+    async def _describe(self, sdp: str, kind: str) -> None:
+        if self._loopback:
+            sdp = _loopback_candidates_only(sdp)
+        description = RTCSessionDescription(sdp=sdp, type=kind)
+        try:
+            await self._connection.setRemoteDescription(description)
+        except Exception as error:  # the parser raises whatever Python does on bad text
+            raise CorruptError(f"not a session description: {error!r}", field="sdp") from error
+
+    def _confine(self) -> None:
+        """Keep ICE on the loopback, which its gatherer would leave out.
+
+        aiortc has no setting for the addresses to gather. This replaces one method of this
+        connection's own ICE agent; nothing is patched for others.
+        """
+        if not self._loopback or self._connection.sctp is None:
+            return
+        agent: Any = self._connection.sctp.transport.transport.iceGatherer._connection
+        gather = agent.get_component_candidates
+
+        async def gather_loopback(component: int, addresses: list[str]) -> Any:
+            del addresses
+            return await gather(component=component, addresses=[LOOPBACK])
+
+        agent.get_component_candidates = gather_loopback
+
+    def _adopt(self, channel: RTCDataChannel) -> None:
+        """Take a channel that opened here or there; strangers are closed."""
+        known = channel.label in list(ChannelName)
+        if not known or ChannelName(channel.label) in self._channels:
+            channel.close()
+            return
+        self._channels[ChannelName(channel.label)] = channel
+        channel.on("message", self._message)
+        channel.on("open", self._check_open)
+        channel.on("close", self._end)
+        channel.on("bufferedamountlow", self._room.set)
+        self._check_open()
+
+    def _message(self, data: bytes | str) -> None:
+        if isinstance(data, str):
+            data = data.encode()
+        # what is too long is kept just too long, to be counted as malformed
+        self._inbox.put(data[: MAX_MESSAGE + 1])
+
+    def _check_open(self) -> None:
+        ready = [channel.readyState == "open" for channel in self._channels.values()]
+        if len(ready) == len(ChannelName) and all(ready):
+            self._open.set()
+
+    def _state_changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self._end()
+
+    def _end(self) -> None:
+        self._inbox.close()
+        self._open.set()
+        self._room.set()
+
+
+def _loopback_candidates_only(sdp: str) -> str:
+    """The description without candidates that are not this machine's own loopback."""
+    kept = []
+    for line in sdp.splitlines():
+        fields = line.split()
+        if line.startswith("a=candidate:") and not (len(fields) > 4 and is_loopback(fields[4])):
+            continue
+        kept.append(line)
+    return "\r\n".join(kept) + "\r\n"

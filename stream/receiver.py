@@ -1,0 +1,336 @@
+"""The receiving side of a stream: messages from a link, assembled into clips, given to a sink.
+
+link -> assembler -> backlog -> sink (worker thread: decode, write)
+reports <- counts
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.stream.assemble import Assembler, Counters, Limits, ReceivedClip
+from gistcast.stream.link import ChannelName, Link, StreamError
+from gistcast.stream.messages import (
+    ClipMarker,
+    End,
+    Fragment,
+    Header,
+    Packets,
+    Parity,
+    Report,
+    parse_message,
+)
+
+_REPORT_SECONDS = 0.5
+_REPORT_CLIPS = 4
+_EARLY_MESSAGES = 512
+_DELAYS = 4096
+
+
+class ClipSink(Protocol):
+    """Where received clips go. Called from one worker thread, in this order."""
+
+    def start(self, header: bytes) -> None:
+        """The stream begins; `header` is the coded stream's own.
+
+        Raises:
+            GistcastError: the header makes no sense, or its model is not at hand.
+        """
+
+    def write(self, clip: ReceivedClip) -> None:
+        """The next clip; with no packets at all it is to be concealed."""
+
+    def close(self) -> None:
+        """Nothing more comes. Called exactly once if `start` was, whatever happened."""
+
+
+@dataclass(frozen=True)
+class ReceiveSettings:
+    """How to receive.
+
+    Attributes:
+        limits: of the assembler.
+        backlog: clips that may wait for the sink; beyond that the oldest waiting is concealed
+            instead of decoded (`overrun`), so that the picture keeps up with the sender.
+        silence: seconds without any message after which the sender is taken for gone.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    backlog: int = 32
+    silence: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.backlog < 1 or not self.silence > 0:
+            raise UsageError("backlog and silence must be positive")
+
+
+@dataclass
+class ReceiveSummary:
+    """What was received.
+
+    Attributes:
+        ended: the sender's end of stream came, and everything before it was written.
+        complete, partial, concealed: clips with all their layers, some of them, and none.
+        overrun: complete or partial clips that the sink was too slow to decode.
+        payload_bytes: of the packets handed to the sink.
+        messages, message_bytes: what the data channels delivered.
+        counters: the assembler's (`missing`: announced messages that never came).
+        overflowed: messages lost between the network and this program.
+        network_ms: from sending a clip's first message to having it whole (or giving up);
+        written_ms: from the capture of its last frame to having it written. Both compare the
+            clocks of two machines unless there is only one.
+    """
+
+    ended: bool = False
+    clips: int = 0
+    frames: int = 0
+    complete: int = 0
+    partial: int = 0
+    concealed: int = 0
+    overrun: int = 0
+    payload_bytes: int = 0
+    messages: int = 0
+    message_bytes: int = 0
+    seconds: float = 0.0
+    overflowed: int = 0
+    counters: Counters = field(default_factory=Counters)
+    network_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_DELAYS))
+    written_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_DELAYS))
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`; delays as p50, p95 and p98."""
+        out: dict[str, Any] = {"role": "receiver", **asdict(self)}
+        counters: dict[str, Any] = out.pop("counters")
+        for name in ("network_ms", "written_ms"):
+            values = sorted(out.pop(name))
+            out[name] = {f"p{p}": _percentile(values, p) for p in (50, 95, 98)}
+        return out | counters
+
+    def line(self) -> str:
+        """For the terminal."""
+        return (
+            f"{self.clips} clips: {self.complete} complete, {self.partial} partial, "
+            f"{self.concealed} concealed; {self.message_bytes} bytes"
+        )
+
+
+def _percentile(ordered: list[float], percent: int) -> float | None:
+    """Nearest-rank percentile, one decimal."""
+    if not ordered:
+        return None
+    rank = -(-len(ordered) * percent // 100)
+    return round(ordered[max(0, rank - 1)], 1)
+
+
+class Receiver:
+    """Receives one stream from one link.
+
+    Args:
+        link: to the sender; stays open.
+        sink: takes the clips.
+        settings: limits and patience.
+    """
+
+    def __init__(self, link: Link, sink: ClipSink, settings: ReceiveSettings) -> None:
+        self.summary = ReceiveSummary()
+        self._link, self._sink, self._settings = link, sink, settings
+        self._assembler: Assembler | None = None
+        self._early: list[bytes] = []
+        self._epoch = 0.0  # the sender's, seconds since 1970
+        self._backlog: deque[ReceivedClip] = deque()
+        self._more = asyncio.Event()
+        self._over = False  # nothing will be added to the backlog
+        self._next = 0  # first clip not written
+        self._unreported = 0
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-decode")
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> ReceiveSummary:
+        """Receive until the end of the stream, or until the sender is gone.
+
+        A sender that vanishes is no error: what came is written, and `ended` stays False.
+
+        Raises:
+            StreamError: the sender was gone before a stream began.
+            GistcastError: whatever the sink raises.
+        """
+        started = self._loop.time()
+        consumer: asyncio.Task[None] | None = None
+        try:
+            header = await self._await_header()
+            consumer = asyncio.create_task(self._consume(header))
+            ended = await self._collect(consumer)
+            self._over = True
+            self._more.set()
+            await self._finish(consumer)
+            self.summary.ended = ended
+            self._report(finished=True)
+        finally:
+            if consumer is not None:
+                consumer.cancel()
+                await asyncio.gather(consumer, return_exceptions=True)
+            self._worker.shutdown(wait=False, cancel_futures=True)
+            self._update()
+            self.summary.seconds = round(self._loop.time() - started, 3)
+        return self.summary
+
+    async def _await_header(self) -> Header:
+        until = self._loop.time() + self._settings.silence
+        while (left := until - self._loop.time()) > 0:
+            data = await self._link.receive(left)
+            message = self._parse(data) if data is not None else None
+            if isinstance(message, Header):
+                self._epoch = message.epoch / 1e6
+                self._next = message.first
+                self._assembler = Assembler(
+                    message.stream_header, message.first, self._settings.limits
+                )
+                self._early_messages()
+                return message
+            if data is not None and len(self._early) < _EARLY_MESSAGES:
+                self._early.append(data)  # the header may have been overtaken
+        raise StreamError("the sender never began a stream")
+
+    async def _collect(self, consumer: asyncio.Task[None]) -> bool:
+        """Assemble until the end (True) or until the sender is gone (False)."""
+        assembler = self._assembler
+        assert assembler is not None
+        heard = reported = self._loop.time()
+        while not consumer.done():
+            now = self._loop.time()
+            self._hand_over(assembler.ready(now))
+            if assembler.ended and assembler.next_due() is None:
+                return True
+            if now - reported >= _REPORT_SECONDS:
+                self._report()
+                reported = now
+            if now - heard > self._settings.silence:
+                break
+            wait = _REPORT_SECONDS
+            if (due := assembler.next_due()) is not None:
+                wait = min(wait, max(0.0, due - now) + 0.001)
+            try:
+                data = await self._link.receive(wait)
+            except StreamError:
+                break
+            if data is not None:
+                heard = self._loop.time()
+                self._feed(data, heard)
+        self._hand_over(assembler.flush())
+        return False
+
+    def _early_messages(self) -> None:
+        early, self._early = self._early, []
+        for data in early:
+            self._feed(data, self._loop.time(), counted=True)
+
+    def _parse(self, data: bytes, *, counted: bool = False) -> object:
+        """The message, or None for one that cannot be used."""
+        if not counted:
+            self.summary.messages += 1
+            self.summary.message_bytes += len(data)
+        try:
+            return parse_message(data)
+        except CorruptError:
+            if self._assembler is not None:
+                self._assembler.counters.malformed += 1
+            return None
+
+    def _feed(self, data: bytes, now: float, *, counted: bool = False) -> None:
+        assembler = self._assembler
+        assert assembler is not None
+        message = self._parse(data, counted=counted)
+        if isinstance(message, ClipMarker):
+            assembler.mark(message, now)
+        elif isinstance(message, (Packets, Fragment, Parity)):
+            assembler.take(message, data, now)
+        elif isinstance(message, End):
+            assembler.end(message, now)
+
+    def _hand_over(self, clips: list[ReceivedClip]) -> None:
+        for clip in clips:
+            summary = self.summary
+            summary.clips += 1
+            summary.frames += clip.frames
+            summary.complete += clip.complete
+            summary.partial += not clip.complete and bool(clip.packets)
+            summary.concealed += not clip.complete and not clip.packets
+            summary.payload_bytes += len(clip.data)
+            sent = self._epoch + clip.marker.sent / 1000
+            summary.network_ms.append((time.time() - sent) * 1000)
+            self._backlog.append(clip)
+            if len(self._backlog) > self._settings.backlog:
+                self._conceal_oldest()
+            self._more.set()
+
+    def _conceal_oldest(self) -> None:
+        for index, waiting in enumerate(self._backlog):
+            if waiting.packets:
+                self._backlog[index] = replace(waiting, packets=[])
+                self.summary.overrun += 1
+                return
+
+    async def _consume(self, header: Header) -> None:
+        """Feed the sink from the backlog, in the worker thread."""
+        in_worker = self._loop.run_in_executor
+        try:
+            await in_worker(self._worker, self._sink.start, header.stream_header)
+            while True:
+                while self._backlog:
+                    clip = self._backlog.popleft()
+                    await in_worker(self._worker, self._sink.write, clip)
+                    self._written(clip)
+                if self._over:
+                    return
+                self._more.clear()
+                await self._more.wait()
+        finally:
+            # the worker runs one thing after another: close comes behind a cancelled write
+            await asyncio.shield(in_worker(self._worker, self._sink.close))
+
+    def _written(self, clip: ReceivedClip) -> None:
+        captured = self._epoch + (clip.marker.sent - clip.marker.age) / 1000
+        self.summary.written_ms.append((time.time() - captured) * 1000)
+        self._next = clip.number + 1
+        self._unreported += 1
+        if self._unreported >= _REPORT_CLIPS:
+            self._report()
+
+    async def _finish(self, consumer: asyncio.Task[None]) -> None:
+        """Wait for the sink, reporting meanwhile so that the sender stays."""
+        while not consumer.done():
+            await asyncio.wait([consumer], timeout=_REPORT_SECONDS)
+            self._report()
+        consumer.result()
+
+    def _update(self) -> None:
+        self.summary.overflowed = self._link.overflowed
+        if self._assembler is not None:
+            self.summary.counters = self._assembler.counters
+
+    def _report(self, *, finished: bool = False) -> None:
+        """Tell the sender how it goes; a sender that is gone needs no report."""
+        self._update()
+        self._unreported = 0
+        summary = self.summary
+        report = Report(
+            finished=finished,
+            clip=self._next,
+            messages=summary.messages,
+            received_bytes=summary.message_bytes,
+            complete=summary.complete,
+            partial=summary.partial,
+            concealed=summary.concealed,
+            missing=summary.counters.missing,
+            recovered=summary.counters.recovered,
+        )
+        try:
+            self._link.send(ChannelName.CONTROL, report.to_bytes())
+        except StreamError:
+            return

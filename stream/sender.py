@@ -1,0 +1,302 @@
+"""The sending side of a stream: clips from a source, cut into messages, paced onto a link.
+
+source (worker thread) -> coded clips, at most two waiting -> messages -> pacing -> link
+link -> receiver reports -> window, end
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.codec.packet import Packet
+from gistcast.stream.fragment import ClipMessages, cut_clip
+from gistcast.stream.link import ChannelName, Link, StreamError
+from gistcast.stream.loss import Dropper
+from gistcast.stream.messages import ClipMarker, End, Header, Ping, Report, parse_message
+
+_PING_SECONDS = 2.0
+_UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
+
+
+@dataclass(frozen=True)
+class SourceClip:
+    """A clip to be sent.
+
+    Attributes:
+        frames: frames in the clip.
+        seconds: how long it lasts.
+        code: makes its packets, layers in ascending order; called once, in the worker thread.
+    """
+
+    frames: int
+    seconds: float
+    code: Callable[[], Sequence[Packet]]
+
+
+class ClipSource(Protocol):
+    """Where the sender's clips come from. Iterated and coded in one worker thread."""
+
+    @property
+    def header(self) -> bytes:
+        """The coded stream's header."""
+
+    def __iter__(self) -> Iterator[SourceClip]: ...
+
+
+@dataclass(frozen=True)
+class SendSettings:
+    """How to send.
+
+    Attributes:
+        realtime: send each clip when its last frame would have been captured; else as fast as
+            the receiver keeps up.
+        rate: most bits a second handed to the channels, averaged over a clip.
+        protect: a parity message after every `protect` residual messages; 0: none.
+        drop, drop_seed: emulated loss of residual messages (see `gistcast.stream.loss`).
+        window: clips that may be under way when not in real time.
+        high_water: bytes in the channels' buffers at which sending waits.
+        silence: seconds without a report after which the receiver is taken for gone.
+    """
+
+    realtime: bool = True
+    rate: float = 8e6
+    protect: int = 0
+    drop: float = 0.0
+    drop_seed: int = 0
+    window: int = 16
+    high_water: int = 32 << 10
+    silence: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not self.rate >= 1000:
+            raise UsageError(f"a rate is at least 1000 bits a second, not {self.rate}")
+        if not 0 <= self.protect <= 255:
+            raise UsageError(f"protect lies between 0 and 255, not {self.protect}")
+        if not 0 <= self.drop <= 1:
+            raise UsageError(f"a loss rate lies between 0 and 1, not {self.drop}")
+        if self.window < 1 or self.high_water < 1 or not self.silence > 0:
+            raise UsageError("window, high water and silence must be positive")
+
+
+@dataclass
+class SendSummary:
+    """What was sent.
+
+    Attributes:
+        payload_bytes: serialised packets, what a `.gist` file of them holds without its header.
+        message_bytes: what was handed to the data channels, in `messages`, framing included.
+        emulated_drops: residual messages discarded on purpose, not among `messages`.
+        media_seconds: how long the clips last; seconds: how long sending them took.
+        lag_seconds: most that a clip was behind its time when it was sent (real time only).
+        receiver: the receiver's last report.
+    """
+
+    clips: int = 0
+    frames: int = 0
+    packets: int = 0
+    payload_bytes: int = 0
+    messages: int = 0
+    message_bytes: int = 0
+    emulated_drops: int = 0
+    media_seconds: float = 0.0
+    seconds: float = 0.0
+    lag_seconds: float = 0.0
+    receiver: Report | None = None
+
+    @property
+    def kbps(self) -> float:
+        """Message bits per second of media, in thousands."""
+        return self.message_bytes * 8e-3 / self.media_seconds if self.media_seconds else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"role": "sender", **asdict(self), "kbps": round(self.kbps, 3)}
+
+    def line(self) -> str:
+        """For the terminal."""
+        written = self.receiver.clip if self.receiver else 0
+        return (
+            f"sent {self.clips} clips, {self.message_bytes} bytes, {self.kbps:.1f} kbps; "
+            f"receiver has written {written}"
+        )
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A clip ready to go; `captured` is loop time."""
+
+    clip: SourceClip
+    packets: Sequence[Packet]
+    captured: float
+
+
+class Sender:
+    """Sends one source over one link.
+
+    Args:
+        link: to the receiver; stays open.
+        source: the clips.
+        settings: pacing, protection, emulated loss.
+    """
+
+    def __init__(self, link: Link, source: ClipSource, settings: SendSettings) -> None:
+        self.summary = SendSummary()
+        self._link, self._source, self._settings = link, source, settings
+        self._dropper = Dropper(settings.drop, settings.drop_seed)
+        self._coded: asyncio.Queue[_Coded | None] = asyncio.Queue(maxsize=2)
+        self._reported = asyncio.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-encode")
+        self._loop = asyncio.get_running_loop()
+        self._started = self._last_sent = self._loop.time()
+        self._epoch = self._started
+        self._free_at = self._started  # when the rate allows the next message
+        self._residual_messages = 0
+
+    async def run(self) -> SendSummary:
+        """Send everything and wait until the receiver has written it.
+
+        Raises:
+            StreamError: the receiver went away.
+            GistcastError: whatever the source raises.
+        """
+        steps = (self._produce(), self._pump(), self._listen())
+        tasks = [asyncio.create_task(step) for step in steps]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._worker.shutdown(wait=False, cancel_futures=True)
+            self.summary.seconds = round(self._loop.time() - self._started, 3)
+            self.summary.emulated_drops = self._dropper.dropped
+        return self.summary
+
+    async def _produce(self) -> None:
+        """Read and code clips, one at a time, at their cadence if that is asked for."""
+        in_worker = self._loop.run_in_executor
+        clips = await in_worker(self._worker, iter, self._source)
+        due = self._loop.time()
+        while (clip := await in_worker(self._worker, next, clips, None)) is not None:
+            due += clip.seconds
+            if self._settings.realtime:
+                await asyncio.sleep(due - self._loop.time())
+            captured = due if self._settings.realtime else self._loop.time()
+            packets = await in_worker(self._worker, clip.code)
+            if not packets:
+                raise UsageError("the source made a clip without packets")
+            await self._coded.put(_Coded(clip, packets, captured))
+        await self._coded.put(None)
+
+    async def _pump(self) -> None:
+        """Header, clips, end."""
+        first = await self._coded.get()
+        number = first.packets[0].clip if first else 0
+        self._epoch = self._loop.time()
+        header = Header(int(time.time() * 1e6), number, self._source.header)
+        self._send(ChannelName.CONTROL, header.to_bytes())
+        coded = first
+        while coded is not None:
+            number = coded.packets[0].clip
+            await self._window(number)
+            await self._send_clip(number, coded)
+            number += 1
+            coded = await self._coded.get()
+        self._send(ChannelName.CONTROL, End(number, self._residual_messages).to_bytes())
+
+    async def _window(self, number: int) -> None:
+        """Wait until the receiver is less than a window behind (not in real time)."""
+        while not self._settings.realtime:
+            report = self.summary.receiver
+            written = report.clip if report else 0
+            if self.summary.clips < self._settings.window or (
+                number - written < self._settings.window
+            ):
+                return
+            self._reported.clear()
+            await self._reported.wait()
+
+    async def _send_clip(self, number: int, coded: _Coded) -> None:
+        cut = cut_clip(coded.packets, self._source.header, protect=self._settings.protect)
+        now = self._loop.time()
+        late = max(0.0, now - coded.captured)
+        marker = ClipMarker(
+            clip=number,
+            frames=coded.clip.frames,
+            pts=coded.packets[0].pts,
+            layers=cut.layers,
+            messages=cut.numbered,
+            sent=int((now - self._epoch) * 1000),
+            age=int(late * 1000),
+            spread=self._spread(cut),
+            packets=cut.inline,
+        )
+        await self._paced(ChannelName.CONTROL, marker.to_bytes())
+        for data in cut.control:
+            await self._paced(ChannelName.CONTROL, data)
+        for data in cut.residual:
+            self._residual_messages += 1
+            if not self._dropper.loses():
+                await self._paced(ChannelName.RESIDUAL, data)
+        summary = self.summary
+        summary.clips += 1
+        summary.frames += coded.clip.frames
+        summary.packets += len(coded.packets)
+        summary.payload_bytes += cut.payload_bytes
+        summary.media_seconds = round(summary.media_seconds + coded.clip.seconds, 6)
+        if self._settings.realtime:
+            summary.lag_seconds = round(max(summary.lag_seconds, late), 3)
+
+    def _spread(self, cut: ClipMessages) -> int:
+        if not self._settings.realtime:
+            return _UNPROMISED
+        size = sum(map(len, cut.control)) + sum(map(len, cut.residual))
+        return int(size * 8000 / self._settings.rate) + 1
+
+    async def _paced(self, channel: ChannelName, data: bytes) -> None:
+        """Send when the rate and the buffers allow it."""
+        now = self._loop.time()
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
+        # an idle sender saves up nothing: bursts are what overflows queues on the way
+        self._free_at = max(self._free_at, now) + len(data) * 8 / self._settings.rate
+        if self._link.buffered() > self._settings.high_water:
+            await self._link.drained(self._settings.high_water)
+        self._send(channel, data)
+
+    def _send(self, channel: ChannelName, data: bytes) -> None:
+        self._link.send(channel, data)
+        self._last_sent = self._loop.time()
+        self.summary.messages += 1
+        self.summary.message_bytes += len(data)
+
+    async def _listen(self) -> None:
+        """Read reports until the receiver is done; keep a quiet link alive."""
+        heard = self._loop.time()
+        while True:
+            data = await self._link.receive(_PING_SECONDS / 2)
+            now = self._loop.time()
+            if data is None:
+                if now - heard > self._settings.silence:
+                    raise StreamError(f"no word from the receiver for {now - heard:.0f} s")
+                if now - self._last_sent > _PING_SECONDS:
+                    self._send(ChannelName.CONTROL, Ping().to_bytes())
+                continue
+            heard = now
+            try:
+                message = parse_message(data)
+            except CorruptError:
+                continue  # the receiver is not worth a crash
+            if isinstance(message, Report):
+                self.summary.receiver = message
+                self._reported.set()
+                if message.finished:
+                    return

@@ -1,0 +1,134 @@
+"""`gistcast send` and `gistcast receive`: a whole session each, from signalling to hanging up.
+
+The receiver listens as a WHIP endpoint; the sender posts its offer there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, TextIO
+
+from gistcast.stream.link import StreamError
+from gistcast.stream.receiver import ClipSink, Receiver, ReceiveSettings, ReceiveSummary
+from gistcast.stream.sender import ClipSource, Sender, SendSettings, SendSummary
+from gistcast.stream.signalling import WhipListener, whip_connect
+
+_LINE_SECONDS = 0.5
+_HANG_UP_SECONDS = 5.0
+
+
+class _Summary(Protocol):
+    def line(self) -> str: ...
+
+
+@asynccontextmanager
+async def progress_line(summary: _Summary, out: TextIO | None) -> AsyncIterator[None]:
+    """Keep one line of statistics on `out` up to date; nothing when it is no terminal."""
+    if out is None or not out.isatty():
+        yield
+        return
+
+    def show() -> None:
+        print(f"\r{summary.line()}\x1b[K", end="", file=out, flush=True)
+
+    async def repeat() -> None:
+        while True:
+            show()
+            await asyncio.sleep(_LINE_SECONDS)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        show()
+        print(file=out, flush=True)
+
+
+async def send(
+    source: ClipSource,
+    url: str,
+    settings: SendSettings | None = None,
+    *,
+    token: str | None = None,
+    patience: float = 0.0,
+    progress: TextIO | None = sys.stderr,
+) -> SendSummary:
+    """Send `source` to the receiver whose WHIP endpoint is `url`.
+
+    Args:
+        source: the clips; read and coded in a worker thread.
+        url: as the receiver printed it.
+        settings: pacing, protection, emulated loss.
+        token: bearer token, where the endpoint asks for one.
+        patience: seconds to wait for the endpoint to appear.
+        progress: where to show progress, if that is a terminal.
+
+    Raises:
+        UsageError: `url` is no http(s) address.
+        StreamError: no connection, or the receiver went away.
+        GistcastError: whatever the source raises.
+    """
+    session = await whip_connect(url, token=token, patience=patience)
+    try:
+        sender = Sender(session.link, source, settings or SendSettings())
+        async with progress_line(sender.summary, progress):
+            return await sender.run()
+    finally:
+        await session.close()
+
+
+async def receive(
+    sink: ClipSink,
+    settings: ReceiveSettings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = None,
+    wait: float | None = None,
+    listening: Callable[[str], None] | None = None,
+    progress: TextIO | None = sys.stderr,
+) -> ReceiveSummary:
+    """Listen for one sender, receive its stream into `sink`, and return.
+
+    Args:
+        sink: takes the clips, in a worker thread.
+        settings: limits and patience.
+        host, port: where the WHIP endpoint listens; port 0 takes a free one. On a loopback host
+            WebRTC itself stays on the loopback, too.
+        token: bearer token to ask for.
+        wait: seconds to wait for a sender; None waits for ever.
+        listening: called with the endpoint's URL once it listens.
+        progress: where to show progress, if that is a terminal.
+
+    Raises:
+        UsageError: cannot listen there.
+        StreamError: no sender came, or it went away before its stream began.
+        GistcastError: whatever the sink raises.
+    """
+    async with WhipListener(host, port, token=token) as listener:
+        if listening is not None:
+            listening(listener.url)
+        link = await listener.accept(wait)
+        try:
+            receiver = Receiver(link, sink, settings or ReceiveSettings())
+            async with progress_line(receiver.summary, progress):
+                summary = await receiver.run()
+            if summary.ended:
+                await _until_closed(link.receive)
+            return summary
+        finally:
+            await link.close()
+
+
+async def _until_closed(receive_one: Callable[[], object]) -> None:
+    """Let the sender hang up first, so that the last report reaches it."""
+    try:
+        async with asyncio.timeout(_HANG_UP_SECONDS):
+            while True:
+                await receive_one()  # type: ignore[misc]
+    except (StreamError, TimeoutError):
+        return

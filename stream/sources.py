@@ -1,0 +1,46 @@
+"""What a sender can send: clips coded as they are read, or a coded file as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Protocol
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.packet import Packet
+from gistcast.stream.sender import SourceClip
+
+
+class ClipEncoder(Protocol):
+    """A codec's sending half."""
+
+    @property
+    def header(self) -> bytes:
+        """The stream header; the packets' CRC covers it."""
+
+    def encode_clip(self, clip: Clip) -> Sequence[Packet]:
+        """Packets of the next clip, layers in ascending order."""
+
+
+class EncodedSource:
+    """Clips, coded one by one as the sender asks for them.
+
+    Args:
+        clips: read lazily, in the sender's worker thread.
+        fps: frames a second.
+        encoder: codes them.
+    """
+
+    def __init__(self, clips: Iterable[Clip], fps: Fraction, encoder: ClipEncoder) -> None:
+        self._clips, self._fps, self._encoder = clips, fps, encoder
+
+    @property
+    def header(self) -> bytes:
+        """As `ClipSource.header`."""
+        return self._encoder.header
+
+    def __iter__(self) -> Iterator[SourceClip]:
+        for clip in self._clips:
+            seconds = float(clip.frames / self._fps)
+            yield SourceClip(clip.frames, seconds, partial(self._encoder.encode_clip, clip))
