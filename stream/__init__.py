@@ -12,7 +12,7 @@ from gistcast.stream.receiver import ClipSink, ReceiveSettings, ReceiveSummary
 from gistcast.stream.sender import ClipSource, SendSettings, SendSummary, SourceClip
 from gistcast.stream.session import receive, send
 from gistcast.stream.sinks import ClipDecoder, ClipWriter, GistSink, Tee, VideoSink
-from gistcast.stream.sources import ClipEncoder, EncodedSource
+from gistcast.stream.sources import ClipEncoder, EncodedSource, GistSource
 
 __all__ = [
     "ClipDecoder",
@@ -22,6 +22,7 @@ __all__ = [
     "ClipWriter",
     "EncodedSource",
     "GistSink",
+    "GistSource",
     "Limits",
     "Link",
     "ReceiveSettings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError
 from gistcast.codec.media import VideoInfo
-from gistcast.codec.packet import Packet
+from gistcast.codec.packet import TEXT, Packet
 from gistcast.stream.assemble import ReceivedClip
 from gistcast.stream.receiver import ClipSink
 
@@ -25,11 +26,24 @@ class DecodedClip(Protocol):
         """Frames to show."""
 
 
-class ClipDecoder(Protocol):
-    """A codec's receiving half."""
+class StreamFields(Protocol):
+    """What a sink needs of a stream header (`gistcast.codec.header.Header` has it)."""
 
     @property
-    def info(self) -> VideoInfo:
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def fps(self) -> Fraction: ...
+
+
+class ClipDecoder(Protocol):
+    """A codec's receiving half, such as `gistcast.codec.decoder.Decoder`."""
+
+    @property
+    def header(self) -> StreamFields:
         """Geometry and frame rate, from the stream header."""
 
     def decode_clip(self, packets: Sequence[Packet]) -> DecodedClip:
@@ -53,8 +67,9 @@ class ClipWriter(Protocol):
 class VideoSink:
     """Decodes what arrives and writes every frame, concealing what cannot be decoded.
 
-    A clip of which nothing arrived, or that the decoder refuses, becomes the last frame before
-    it, held; grey when there is none. So the output has as many frames as were sent.
+    A clip of which nothing but text arrived though more was sent, or that the decoder refuses,
+    becomes the last frame before it, held; grey when there is none. So the output has as many
+    frames as were sent.
 
     Args:
         make_decoder: opens a stream header.
@@ -72,16 +87,20 @@ class VideoSink:
         self._decoder: ClipDecoder | None = None
         self._writer: ClipWriter | None = None
         self._last: Clip | None = None
+        self._info = VideoInfo(2, 2, Fraction(25))  # until the stream says
 
     def start(self, header: bytes) -> None:
         """As `ClipSink.start`."""
         self._decoder = self._make_decoder(header)
-        self._writer = self._open_writer(self._decoder.info)
+        fields = self._decoder.header
+        self._info = VideoInfo(fields.width, fields.height, fields.fps)
+        self._writer = self._open_writer(self._info)
 
     def write(self, clip: ReceivedClip) -> None:
         """As `ClipSink.write`."""
         assert self._writer is not None
-        shown = self._decode(clip.packets) if clip.packets else None
+        drawable = clip.packets and (clip.complete or clip.packets[-1].layer > TEXT)
+        shown = self._decode(clip.packets) if drawable else None
         if shown is None:
             self.held += 1
             shown = self._conceal(clip.frames)
@@ -102,13 +121,12 @@ class VideoSink:
             return None
 
     def _conceal(self, frames: int) -> Clip:
-        assert self._decoder is not None
         if self._last is not None:
             y, u, v = (np.repeat(plane, frames, axis=0) for plane in self._last.planes)
             return Clip(y, u, v)
-        info = self._decoder.info
-        chroma = (frames, (info.height + 1) // 2, (info.width + 1) // 2)
-        luma = np.full((frames, info.height, info.width), _GREY, np.uint8)
+        height, width = self._info.height, self._info.width
+        chroma = (frames, (height + 1) // 2, (width + 1) // 2)
+        luma = np.full((frames, height, width), _GREY, np.uint8)
         return Clip(luma, np.full(chroma, 128, np.uint8), np.full(chroma, 128, np.uint8))
 
 

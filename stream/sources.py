@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Protocol
 
 from gistcast.codec.clip import Clip
+from gistcast.codec.file import CodedClip, read_gist
 from gistcast.codec.packet import Packet
 from gistcast.stream.sender import SourceClip
 
@@ -44,3 +46,34 @@ class EncodedSource:
         for clip in self._clips:
             seconds = float(clip.frames / self._fps)
             yield SourceClip(clip.frames, seconds, partial(self._encoder.encode_clip, clip))
+
+
+class GistSource:
+    """A coded file: its packets pass through untouched. The index and other chunks that belong
+    to no clip stay behind, and so does what is damaged.
+
+    Args:
+        data: the bytes of a `.gist` file.
+
+    Raises:
+        CorruptError: the header cannot be read, or no packet belongs to it.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._file = read_gist(data)
+
+    @property
+    def header(self) -> bytes:
+        """As `ClipSource.header`."""
+        return self._file.header_bytes
+
+    def __iter__(self) -> Iterator[SourceClip]:
+        header = self._file.header
+        for coded in self._file.clips:
+            frames = coded.packets[0].frames or header.clip_frames
+            yield SourceClip(frames, float(frames / header.fps), _unwrapped(coded))
+
+
+def _unwrapped(coded: CodedClip) -> Callable[[], list[Packet]]:
+    """The packets with the clip's full number, as an encoder makes them."""
+    return lambda: [replace(packet, clip=coded.number) for packet in coded.packets]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ class ToyDecoded:
 class ToyDecoder:
     """Frames whose luma is the number of layers; refuses clips that start beyond layer 0."""
 
-    info = INFO
+    header = INFO
 
     def decode_clip(self, packets: Sequence[Packet]) -> ToyDecoded:
         if packets[0].layer != TEXT:
@@ -82,3 +84,9 @@ class ListWriter:
 @pytest.fixture
 def writer() -> ListWriter:
     return ListWriter()
+
+
+@pytest.fixture
+def toy() -> ModuleType:
+    """This module: test files are imported on their own and cannot name each other."""
+    return sys.modules[__name__]

@@ -1,0 +1,234 @@
+"""The assembler against loss, reordering, repetition, floods and nonsense."""
+
+from __future__ import annotations
+
+import random
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gistcast.codec.errors import CorruptError
+from gistcast.codec.packet import RESIDUAL
+from gistcast.stream.assemble import Assembler, Limits, ReceivedClip
+from gistcast.stream.fragment import cut_clip
+from gistcast.stream.messages import (
+    ClipMarker,
+    End,
+    Fragment,
+    Packets,
+    Parity,
+    parse_message,
+)
+
+GRACE = 0.25
+
+
+def wire(
+    toy: ModuleType, number: int, *, protect: int = 0, spread: int = 0
+) -> tuple[bytes, list[bytes]]:
+    """(marker, residual messages) of a toy clip."""
+    cut = cut_clip(toy.toy_packets(number), toy.HEADER, protect=protect)
+    marker = ClipMarker(number, 8, None, cut.layers, cut.numbered, 0, 0, spread, cut.inline)
+    return marker.to_bytes(), cut.residual
+
+
+def feed(assembler: Assembler, data: bytes, now: float = 0.0) -> list[ReceivedClip]:
+    """Give the assembler one message, as the receiver does."""
+    try:
+        message = parse_message(data)
+    except CorruptError:
+        assembler.counters.malformed += 1
+        message = None
+    if isinstance(message, ClipMarker):
+        assembler.mark(message, now)
+    elif isinstance(message, (Packets, Fragment, Parity)):
+        assembler.take(message, data, now)
+    elif isinstance(message, End):
+        assembler.end(message, now)
+    return assembler.ready(now)
+
+
+@pytest.fixture
+def assembler(toy: ModuleType) -> Assembler:
+    return Assembler(toy.HEADER, limits=Limits(grace=GRACE))
+
+
+def test_whole_clips_come_at_once_and_in_order(assembler: Assembler, toy: ModuleType) -> None:
+    got = []
+    for number in range(600):  # numbers wrap twice on the wire
+        marker, messages = wire(toy, number)
+        for data in (marker, *messages):
+            got += feed(assembler, data)
+    assert [c.number for c in got] == list(range(600))
+    assert all(c.complete and c.data == toy.toy_bytes(c.number) for c in got)
+    assert got[599].packets == toy.toy_packets(599)
+    assert assembler.next_due() is None and assembler.done == 599
+
+
+def test_any_order_within_a_clip(assembler: Assembler, toy: ModuleType) -> None:
+    shuffle = random.Random(1)
+    for number in range(30):
+        marker, messages = wire(toy, number)
+        everything = [marker, *messages]
+        shuffle.shuffle(everything)
+        got = [clip for data in everything for clip in feed(assembler, data)]
+        assert [(c.number, c.complete) for c in got] == [(number, True)]
+
+
+@pytest.mark.parametrize(("lost", "layers"), [(0, 2), (1, 3), (2, 3), (3, 4)])
+def test_a_lost_message_costs_the_layers_behind_it(
+    assembler: Assembler, toy: ModuleType, lost: int, layers: int
+) -> None:
+    marker, messages = wire(toy, 0)
+    del messages[lost]
+    assert [c for data in (marker, *messages) for c in feed(assembler, data)] == []
+    assert assembler.ready(GRACE - 0.01) == []
+    assert assembler.next_due() == GRACE
+    (clip,) = assembler.ready(GRACE)
+    assert clip.packets == toy.toy_packets(0)[:layers]
+    assert not clip.complete and clip.missing == 1
+    assert clip.data == b"".join(p.to_bytes(toy.HEADER) for p in clip.packets)
+
+
+def test_nothing_but_the_marker(assembler: Assembler, toy: ModuleType) -> None:
+    cut = cut_clip(toy.toy_packets(0)[2:], toy.HEADER)
+    marker = ClipMarker(0, 8, 77, cut.layers, cut.numbered, 0, 0, 0, b"")
+    feed(assembler, marker.to_bytes())
+    (clip,) = assembler.ready(1.0)
+    assert (clip.frames, clip.pts, clip.packets, clip.data) == (8, 77, [], b"")
+
+
+def test_waiting_ends_when_it_is_vain(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0, spread=10_000)
+    feed(assembler, marker, 0.0)
+    feed(assembler, messages[0], 1.0)
+    assert assembler.next_due() == 10 + GRACE  # the sender takes its time
+    feed(assembler, messages[3], 2.0)
+    assert assembler.next_due() == 2 + GRACE  # the last message is here
+    feed(assembler, wire(toy, 1, spread=10_000)[0], 3.0)
+    assert assembler.next_due() == 3 + 10 + GRACE and assembler.done == 0  # the next clip began
+    feed(assembler, End(2, 0).to_bytes(), 4.0)
+    assert assembler.ended and assembler.next_due() == 4 + GRACE
+
+
+def test_the_next_marker_ends_the_wait_for_the_clip_before(
+    assembler: Assembler, toy: ModuleType
+) -> None:
+    feed(assembler, wire(toy, 0, spread=10_000)[0], 0.0)
+    feed(assembler, wire(toy, 1, spread=10_000)[0], 1.0)
+    assert assembler.next_due() == 1 + GRACE
+
+
+def test_repetition_and_late_comers_are_counted(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0)
+    for data in (marker, messages[0], messages[0], *messages[1:], messages[2]):
+        feed(assembler, data)
+    feed(assembler, marker)
+    counters = assembler.counters
+    assert (counters.duplicates, counters.late, counters.malformed) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
+def test_parity_repairs_one_loss_a_group(
+    assembler: Assembler, toy: ModuleType, lost: int
+) -> None:
+    marker, messages = wire(toy, 0, protect=4)
+    del messages[lost]
+    got = [c for data in (marker, *messages) for c in feed(assembler, data)]
+    assert [(c.complete, c.data) for c in got] == [(True, toy.toy_bytes(0))]
+    assert assembler.counters.recovered == 1 and assembler.counters.missing == 0
+
+
+def test_parity_cannot_repair_two(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0, protect=4)
+    for data in (marker, *messages[2:]):
+        feed(assembler, data)
+    (clip,) = assembler.ready(1.0)
+    assert clip.missing == 2 and len(clip.packets) == 2
+
+
+def test_flood_is_bounded_and_refused(toy: ModuleType) -> None:
+    assembler = Assembler(toy.HEADER, limits=Limits(total_bytes=100_000, clips=4))
+    for clip in range(200):
+        for seq in range(50):
+            feed(assembler, Packets(clip % 100, seq, bytes(1000)).to_bytes())
+    assert assembler._held <= 100_000 and len(assembler._clips) <= 8
+    assert assembler.counters.refused > 4000
+    marker, messages = wire(toy, 50)  # past the nonsense, the stream goes on
+    got = [c for data in (marker, *messages) for c in feed(assembler, data)]
+    got += assembler.ready(9.0)
+    assert [c.number for c in got] == [50]
+    assert assembler._held <= 100_000
+
+
+def test_clips_beyond_the_limit_push_the_oldest_out(toy: ModuleType) -> None:
+    assembler = Assembler(toy.HEADER, limits=Limits(clips=4))
+    got = []
+    for number in range(10):
+        got += feed(assembler, wire(toy, number, spread=60_000)[0])
+    assert [c.number for c in got] == list(range(6))
+
+
+def test_parity_flood_is_refused(assembler: Assembler, toy: ModuleType) -> None:
+    for first in range(3000):
+        feed(assembler, Parity(0, first, 1000, b"\1\0a").to_bytes())
+    assert assembler.counters.refused == 3000 - 4
+    assert len(assembler._clips[0].parities) == 4
+
+
+def test_packets_of_another_stream_do_not_pass(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0)
+    other = Assembler(b"another header")
+    for data in (marker, *messages):
+        feed(other, data)
+    (clip,) = other.ready(1.0)
+    assert clip.packets == [] and other.counters.packets == 0
+    assert other.counters.malformed == 4  # the marker's, three whole or reassembled
+
+
+def test_contradicting_fragments_are_dropped(assembler: Assembler, toy: ModuleType) -> None:
+    feed(assembler, Fragment(0, 0, 0, 2, b"a").to_bytes())
+    feed(assembler, Fragment(0, 1, 1, 3, b"b").to_bytes())
+    assert assembler.counters.malformed == 1
+
+
+def test_layer_numbers_beyond_the_marker_are_ignored(
+    assembler: Assembler, toy: ModuleType
+) -> None:
+    packets = toy.toy_packets(0, (10, 10))
+    cut = cut_clip(packets, toy.HEADER)
+    fewer = cut.layers & ~(1 << RESIDUAL + 1)
+    feed(assembler, ClipMarker(0, 8, None, fewer, 1, 0, 0, 0, cut.inline).to_bytes())
+    (clip,) = feed(assembler, cut.residual[0])
+    assert clip.complete and clip.packets == packets[:3]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # toy is a module
+)
+@given(st.integers(0, 2**32), st.floats(0, 0.5), st.floats(0, 0.3))
+def test_a_hostile_network_never_breaks_it(
+    toy: ModuleType, seed: int, loss: float, damage: float
+) -> None:
+    rng = random.Random(seed)
+    assembler = Assembler(toy.HEADER, limits=Limits(clips=4, total_bytes=30_000))
+    stream = [d for n in range(8) for d in (lambda m: (m[0], *m[1]))(wire(toy, n, protect=2))]
+    got = []
+    for data in sorted(stream, key=lambda d: rng.random() * 9 + stream.index(d)):
+        if rng.random() < loss:
+            continue
+        if rng.random() < damage:
+            at = rng.randrange(len(data))
+            data = data[:at] + bytes([rng.randrange(256)]) + data[at + rng.randrange(2) :]
+        for copy in [data] * rng.choice((1, 1, 2)):
+            got += feed(assembler, copy, now=0.1 * len(got))
+    got += assembler.flush()
+    assert [c.number for c in got] == sorted({c.number for c in got})
+    for clip in got:
+        if clip.number < 8:  # what passes the CRC is the truth, cut at a layer
+            assert clip.packets == toy.toy_packets(clip.number)[: len(clip.packets)]
+    assert assembler._held <= 30_000 and assembler.next_due() is None

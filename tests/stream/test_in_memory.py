@@ -1,0 +1,345 @@
+"""Sender and receiver, the whole stack, joined by queues instead of a network."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+import threading
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from gistcast.codec.errors import CorruptError, GistcastError, UsageError
+from gistcast.codec.packet import RESIDUAL
+from gistcast.stream import (
+    ClipSink,
+    ClipSource,
+    GistSink,
+    Limits,
+    ReceivedClip,
+    ReceiveSettings,
+    ReceiveSummary,
+    SendSettings,
+    SendSummary,
+    StreamError,
+    Tee,
+    VideoSink,
+)
+from gistcast.stream.link import ChannelName
+from gistcast.stream.memory import Fate, faithful, memory_pair
+from gistcast.stream.messages import ClipMarker, Kind, Parity, parse_message
+from gistcast.stream.receiver import Receiver
+from gistcast.stream.sender import Sender
+
+FAST = SendSettings(realtime=False, rate=1e9)
+PATIENT = ReceiveSettings(limits=Limits(grace=0.02), silence=5)
+
+
+async def stream(
+    source: ClipSource,
+    sink: ClipSink,
+    send: SendSettings = FAST,
+    receive: ReceiveSettings = PATIENT,
+    fate: Fate = faithful,
+) -> tuple[SendSummary, ReceiveSummary]:
+    """Send everything through memory."""
+    here, there = memory_pair(fate)
+    async with asyncio.timeout(20):
+        both = await asyncio.gather(
+            Sender(here, source, send).run(), Receiver(there, sink, receive).run()
+        )
+    await here.close()
+    return both
+
+
+def damage(rate: float, seed: int = 1, *, control: bool = False) -> Fate:
+    """Lose, flip, cut, repeat: each with probability `rate`, of residual messages or of all."""
+    rng = random.Random(seed)
+
+    def fate(channel: ChannelName, data: bytes) -> list[bytes]:
+        if channel == ChannelName.CONTROL and not control:
+            return [data]
+        if rng.random() < rate:
+            return []
+        if rng.random() < rate:
+            at = rng.randrange(len(data))
+            data = data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
+        if rng.random() < rate:
+            data = data[: rng.randrange(len(data))]
+        return [data] * (2 if rng.random() < rate else 1)
+
+    return fate
+
+
+async def test_what_arrives_is_what_was_sent(toy: ModuleType) -> None:
+    out = io.BytesIO()
+    sent, received = await stream(toy.ToySource(300), GistSink(out))
+    assert out.getvalue() == toy.HEADER + b"".join(map(toy.toy_bytes, range(300)))
+    assert received.ended and received.complete == received.clips == sent.clips == 300
+    assert received.payload_bytes == sent.payload_bytes == len(out.getvalue()) - len(toy.HEADER)
+    assert received.messages == sent.messages
+    assert received.message_bytes == sent.message_bytes
+    assert sent.receiver is not None and sent.receiver.clip == 300
+    assert sent.message_bytes < 1.02 * sent.payload_bytes  # framing
+
+
+async def test_every_clip_decodes_with_a_fifth_of_the_residual_lost(
+    toy: ModuleType, writer: Any
+) -> None:
+    out = io.BytesIO()
+    sink = Tee(VideoSink(lambda _: toy.ToyDecoder(), lambda _: writer), GistSink(out))
+    send = SendSettings(realtime=False, rate=1e9, drop=0.2, drop_seed=7)
+    sent, received = await stream(toy.ToySource(100), sink, send)
+    assert 50 < sent.emulated_drops < 110
+    assert received.counters.missing == sent.emulated_drops
+    assert len(writer.clips) == 100 and writer.closed == 1
+    assert received.partial + received.complete == 100 and 20 < received.complete < 80
+    layers = [int(clip.y[0, 0, 0]) for clip in writer.clips]
+    assert set(layers) == {2, 3, 4, 6}  # a lost message of four costs all layers behind it
+    again = io.BytesIO()
+    await stream(toy.ToySource(100), GistSink(again), send)
+    assert again.getvalue() == out.getvalue()  # the same seed, the same losses
+
+
+async def test_parity_pays_for_loss(toy: ModuleType) -> None:
+    def settings(protect: int) -> SendSettings:
+        return SendSettings(realtime=False, rate=1e9, drop=0.1, drop_seed=3, protect=protect)
+
+    bare = (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings(0)))[1]
+    some = (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings(4)))[1]
+    twice = (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings(1)))[1]
+    assert bare.complete < some.complete < twice.complete
+    assert some.counters.recovered > 20 and bare.counters.recovered == 0
+
+
+async def test_first_clip_lost_is_grey_and_later_ones_hold(
+    toy: ModuleType, writer: Any
+) -> None:
+    class Bare(toy.ToySource):
+        """Residual layers only: with all of them lost nothing is left but the marker."""
+
+        def __iter__(self):
+            for clip in super().__iter__():
+                packets = [p for p in clip.code() if p.layer >= RESIDUAL]
+                yield type(clip)(8, 0.04, lambda p=packets: p)
+
+    class Decoder(toy.ToyDecoder):
+        def decode_clip(self, packets):
+            return super().decode_clip(toy.toy_packets(0)[:2] + packets)
+
+    def fate(channel: ChannelName, data: bytes) -> list[bytes]:
+        return [] if channel == ChannelName.RESIDUAL and data[1] in (0, 2) else [data]
+
+    sink = VideoSink(lambda _: Decoder(), lambda _: writer)
+    _, received = await stream(Bare(3), sink, fate=fate)
+    assert (received.concealed, received.complete, sink.held) == (2, 1, 2)
+    assert [int(c.y[0, 0, 0]) for c in writer.clips] == [126, 6, 6]
+    assert [c.frames for c in writer.clips] == [8, 8, 8]
+
+
+async def test_clips_that_the_decoder_refuses_are_concealed(
+    toy: ModuleType, writer: Any
+) -> None:
+    class Moody(toy.ToyDecoder):
+        def decode_clip(self, packets):
+            if packets[0].clip == 1:
+                raise CorruptError("no")
+            return super().decode_clip(packets)
+
+    sink = VideoSink(lambda _: Moody(), lambda _: writer)
+    await stream(toy.ToySource(3), sink)
+    assert sink.damaged == 1 and len(writer.clips) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_damaged_messages_never_break_the_receiver(toy: ModuleType, seed: int) -> None:
+    out = io.BytesIO()
+    _, received = await stream(toy.ToySource(60), GistSink(out), fate=damage(0.15, seed))
+    assert received.ended and received.clips == 60
+    assert received.counters.malformed > 0
+    good = {toy.toy_bytes(n)[:length] for n in range(60) for length in _ends(toy, n)}
+    position = len(toy.HEADER)
+    for number in range(60):
+        fit = max(
+            (g for g in good if out.getvalue().startswith(g, position) and g[1] == number), key=len
+        )
+        position += len(fit)
+    assert position == len(out.getvalue())  # nothing but whole packets of the sender
+
+
+def _ends(toy: ModuleType, number: int) -> list[int]:
+    total, ends = 0, []
+    for packet in toy.toy_packets(number):
+        total += len(packet.to_bytes(toy.HEADER))
+        ends.append(total)
+    return ends
+
+
+async def test_a_damaged_control_channel_ends_in_silence_not_in_a_crash(toy: ModuleType) -> None:
+    for seed in range(6):
+        here, there = memory_pair(damage(0.3, seed, control=True))
+        settings = ReceiveSettings(limits=Limits(grace=0.02), silence=0.3)
+        send = SendSettings(realtime=False, rate=1e9, silence=0.5)
+        tasks = [
+            asyncio.create_task(Sender(here, toy.ToySource(20), send).run()),
+            asyncio.create_task(Receiver(there, GistSink(io.BytesIO()), settings).run()),
+        ]
+        async with asyncio.timeout(15):
+            received = (await asyncio.gather(tasks[1], return_exceptions=True))[0]
+            await there.close()
+            await asyncio.gather(tasks[0], return_exceptions=True)
+        assert isinstance(received, (ReceiveSummary, GistcastError)), received
+
+
+async def test_sender_vanishes(toy: ModuleType) -> None:
+    here, there = memory_pair()
+    out = io.BytesIO()
+    receiving = asyncio.create_task(Receiver(there, GistSink(out), PATIENT).run())
+    sender = Sender(here, toy.ToySource(50, seconds=0.02), SendSettings(rate=1e9))
+    sending = asyncio.create_task(sender.run())
+    while sender.summary.clips < 5:
+        await asyncio.sleep(0.01)
+    sending.cancel()
+    await here.close()
+    received = await receiving
+    assert not received.ended and 5 <= received.clips < 50
+    assert out.getvalue() == toy.HEADER + b"".join(map(toy.toy_bytes, range(received.clips)))
+
+
+async def test_receiver_vanishes(toy: ModuleType) -> None:
+    here, there = memory_pair()
+    sending = asyncio.create_task(Sender(here, toy.ToySource(50), FAST).run())
+    await asyncio.sleep(0.05)
+    await there.close()
+    with pytest.raises(StreamError):
+        await sending
+
+
+async def test_silence_is_noticed_on_both_sides(toy: ModuleType) -> None:
+    here, there = memory_pair()
+    with pytest.raises(StreamError, match="never began"):
+        await Receiver(there, GistSink(io.BytesIO()), ReceiveSettings(silence=0.1)).run()
+    quiet = SendSettings(realtime=False, silence=0.1)
+    with pytest.raises(StreamError, match="no word"):
+        await Sender(here, toy.ToySource(2), quiet).run()
+
+
+async def test_a_failing_sink_is_closed_and_reported(toy: ModuleType) -> None:
+    class Broken(GistSink):
+        closed = 0
+
+        def write(self, clip: ReceivedClip) -> None:
+            raise OSError("disk full")
+
+        def close(self) -> None:
+            self.closed += 1
+
+    here, there = memory_pair()
+    sink = Broken(io.BytesIO())
+    sending = asyncio.create_task(Sender(here, toy.ToySource(5), FAST).run())
+    with pytest.raises(OSError, match="disk full"):
+        await Receiver(there, sink, PATIENT).run()
+    assert sink.closed == 1
+    sending.cancel()
+
+
+async def test_a_failing_source_is_reported(toy: ModuleType) -> None:
+    class Broken(toy.ToySource):
+        def __iter__(self):
+            yield next(super().__iter__())
+            raise CorruptError("the video is damaged")
+
+    here, _ = memory_pair()
+    with pytest.raises(CorruptError, match="damaged"):
+        await Sender(here, Broken(3), FAST).run()
+
+
+async def test_fast_sender_waits_for_a_slow_sink(toy: ModuleType) -> None:
+    ahead = []
+    here, there = memory_pair()
+
+    class Slow(GistSink):
+        def write(self, clip: ReceivedClip) -> None:
+            threading.Event().wait(0.01)
+            ahead.append(sender.summary.clips - clip.number)
+
+    sender = Sender(here, toy.ToySource(60), SendSettings(realtime=False, rate=1e9, window=8))
+    _, received = await asyncio.gather(
+        sender.run(), Receiver(there, Slow(io.BytesIO()), PATIENT).run()
+    )
+    assert max(ahead) <= 9 and received.overrun == 0 and received.complete == 60
+
+
+async def test_live_picture_keeps_up_with_a_slow_decoder(toy: ModuleType) -> None:
+    decoded = []
+
+    class Slow(GistSink):
+        def write(self, clip: ReceivedClip) -> None:
+            if clip.packets:
+                threading.Event().wait(0.05)
+                decoded.append(clip.number)
+
+    settings = ReceiveSettings(limits=Limits(grace=0.02), backlog=3, silence=5)
+    source = toy.ToySource(60, seconds=0.01)
+    _, received = await stream(source, Slow(io.BytesIO()), SendSettings(rate=1e9), settings)
+    assert received.overrun == 60 - len(decoded) > 20
+    assert max(received.written_ms) < 500
+
+
+async def test_realtime_keeps_the_cadence(toy: ModuleType) -> None:
+    sent, received = await stream(
+        toy.ToySource(10, seconds=0.05), GistSink(io.BytesIO()), SendSettings(rate=1e7)
+    )
+    assert 0.5 <= sent.seconds < 0.9
+    assert sent.media_seconds == 0.5 and sent.lag_seconds < 0.2
+    assert received.to_json()["network_ms"]["p50"] < 100
+
+
+async def test_rate_is_kept(toy: ModuleType) -> None:
+    source = toy.ToySource(20)
+    sent, _ = await stream(source, GistSink(io.BytesIO()), SendSettings(realtime=False, rate=1e6))
+    assert sent.message_bytes * 8 / sent.seconds == pytest.approx(1e6, rel=0.15)
+
+
+async def test_late_joiner_and_numbers_beyond_the_period(toy: ModuleType) -> None:
+    out = io.BytesIO()
+    _, received = await stream(toy.ToySource(20, first=1015), GistSink(out))
+    assert received.complete == 20
+    assert out.getvalue() == toy.HEADER + b"".join(map(toy.toy_bytes, range(1015, 1035)))
+
+
+async def test_empty_stream(toy: ModuleType) -> None:
+    out = io.BytesIO()
+    sent, received = await stream(toy.ToySource(0), GistSink(out))
+    assert received.ended and out.getvalue() == toy.HEADER and sent.clips == 0
+
+
+async def test_what_is_on_the_channels(toy: ModuleType) -> None:
+    here, there = memory_pair()
+    settings = SendSettings(realtime=False, rate=1e9, protect=2)
+    await asyncio.gather(
+        Sender(here, toy.ToySource(2), settings).run(),
+        Receiver(there, GistSink(io.BytesIO()), PATIENT).run(),
+    )
+    control = [data[0] for name, data in here.sent if name == ChannelName.CONTROL]
+    assert control == [Kind.HEADER, Kind.CLIP, Kind.CLIP, Kind.END]
+    residual = [parse_message(d) for name, d in here.sent if name == ChannelName.RESIDUAL]
+    assert len(residual) == 2 * (4 + 2) and sum(isinstance(m, Parity) for m in residual) == 4
+    marker = parse_message(here.sent[1][1])
+    assert isinstance(marker, ClipMarker) and marker.layers == 0b111111
+
+
+@pytest.mark.parametrize(
+    "bad", [{"rate": 0}, {"drop": 1.5}, {"protect": -1}, {"window": 0}, {"silence": 0}]
+)
+def test_settings_are_checked(bad: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        SendSettings(**bad)
+
+
+def test_receive_settings_are_checked() -> None:
+    for bad in ({"backlog": 0}, {"silence": -1}):
+        with pytest.raises(UsageError):
+            ReceiveSettings(**bad)
