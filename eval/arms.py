@@ -1,0 +1,131 @@
+"""Arms: what a clip goes through before a standard codec, and how it is put back after.
+
+    clip --scale down--> --keep some frames--> [codec] --fill in frames--> --scale up--> clip
+
+At a few hundred bytes a standard codec does far better on fewer, smaller frames; a comparison
+without these arms would be against a straw man. Both fills of an arm share one payload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip, Plane
+from gistcast.codec.errors import UsageError
+from gistcast.codec.media import planes_to_frame, stack
+from gistcast.eval.codecs.ffmpeg import frame_planes
+
+HOLD, FADE = "hold", "fade"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to shrink a clip.
+
+    Attributes:
+        scale: sides are divided by this (1 or 2).
+        keep: frames that are coded; 0 keeps all.
+    """
+
+    scale: int = 1
+    keep: int = 0
+
+    def __post_init__(self) -> None:
+        if self.scale not in (1, 2) or self.keep < 0:
+            raise UsageError(f"no arm has scale {self.scale} and {self.keep} frames")
+
+    @property
+    def name(self) -> str:
+        """`full`, `half`, `drop-8` (eight frames kept) or `half-drop-8`."""
+        parts = ["half"] if self.scale == 2 else []
+        parts += [f"drop-{self.keep}"] if self.keep else []
+        return "-".join(parts) or "full"
+
+    def fills(self) -> tuple[str, ...]:
+        """Ways to fill in the frames that were dropped; "" where none were."""
+        return {0: ("",), 1: (HOLD,)}.get(self.keep, (HOLD, FADE))
+
+    def row_name(self, fill: str) -> str:
+        """The arm as it appears in `results.json`, with its fill."""
+        return f"{self.name}-{fill}" if fill else self.name
+
+    def reduce(self, clip: Clip) -> Clip:
+        """The clip that is coded."""
+        if self.keep:
+            at = kept_frames(clip.frames, self.keep)
+            clip = Clip(clip.y[at], clip.u[at], clip.v[at])
+        if self.scale == 1:
+            return clip
+        return resize(clip, _half(clip.width), _half(clip.height))
+
+    def restore(self, coded: Clip, fill: str, like: Clip) -> Clip:
+        """A clip of `like`'s geometry from what came out of the decoder."""
+        if self.scale != 1:
+            coded = resize(coded, like.width, like.height)
+        if not self.keep:
+            return coded
+        weights = fill_weights(like.frames, self.keep, fill)
+        y, u, v = (_mix(weights, plane) for plane in coded.planes)
+        return Clip(y, u, v)
+
+
+def arms_for(frames: int, *, half: bool = True, drop: bool = True) -> list[Arm]:
+    """All arms for a clip of so many frames: keep all, 16, 8, 4, 2, 1, each at both scales."""
+    keeps = [0] + [k for k in (16, 8, 4, 2, 1) if drop and k < frames]
+    return [Arm(scale, keep) for scale, keep in product((1, 2) if half else (1,), keeps)]
+
+
+def kept_frames(frames: int, keep: int) -> NDArray[np.intp]:
+    """Which frames are coded: the middles of `keep` equal stretches."""
+    return np.asarray((np.arange(keep) + 0.5) * frames / keep, np.intp)
+
+
+def fill_weights(frames: int, keep: int, fill: str) -> NDArray[np.float32]:
+    """(frames, keep): how much of each coded frame a shown frame is made of.
+
+    "hold" shows the nearest coded frame, "fade" blends the two around (linearly in time); before
+    the first and after the last both hold.
+    """
+    at = kept_frames(frames, keep)
+    time = np.arange(frames)
+    if fill == HOLD:
+        nearest = np.abs(time[:, None] - at[None]).argmin(1)
+        return np.asarray(np.eye(keep)[nearest], np.float32)
+    if fill != FADE:
+        raise UsageError(f"frames are filled in by {HOLD} or {FADE}, not {fill!r}")
+    columns = [np.interp(time, at, np.eye(keep)[k]) for k in range(keep)]
+    return np.stack(columns, 1).astype(np.float32)
+
+
+def resize(clip: Clip, width: int, height: int) -> Clip:
+    """Scale by swscale's Lanczos filter (the best of its filters for both directions here)."""
+    from av.video.reformatter import VideoReformatter
+
+    scaler = VideoReformatter()
+    frames = []
+    for planes in zip(*clip.planes, strict=True):
+        frame = scaler.reformat(
+            planes_to_frame(planes), width=width, height=height, interpolation="LANCZOS"
+        )
+        frames.append(frame_planes(frame))
+    return stack(frames)
+
+
+def reduced_rate(fps: Fraction, frames: int, coded: int) -> Fraction:
+    """Frame rate at which `coded` frames last as long as `frames` do at `fps`."""
+    return fps * coded / frames
+
+
+def _half(side: int) -> int:
+    return max(2, (side + 2) // 4 * 2)
+
+
+def _mix(weights: NDArray[np.float32], plane: Plane) -> Plane:
+    flat = plane.reshape(len(plane), -1).astype(np.float32)
+    mixed = np.rint(weights @ flat).reshape(len(weights), *plane.shape[1:])
+    return np.asarray(mixed, np.uint8)

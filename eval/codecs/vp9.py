@@ -1,0 +1,42 @@
+"""VP9 by libvpx: deadline best, alternative reference frames, look-ahead of 25 frames (its most).
+
+CRF ends at 63, but frames still differ in quantiser there. Points 64, 65 and 66 go on below it
+by raising the least quantiser that a frame may have, up to 63 for every frame.
+"""
+
+from __future__ import annotations
+
+from gistcast.eval.codecs.ffmpeg import FfmpegCodec
+
+_MAX_CRF = 63
+_QMIN_STEP = 21  # a point beyond CRF 63 raises the least quantiser by this much
+
+
+def _options(point: float) -> dict[str, str]:
+    return {
+        "deadline": "best",
+        "cpu-used": "0",
+        "b": "0",
+        "crf": f"{min(point, _MAX_CRF):g}",
+        "qmin": f"{max(0, point - _MAX_CRF) * _QMIN_STEP:g}",
+        "qmax": "63",
+        "lag-in-frames": "25",
+        "auto-alt-ref": "1",
+        "row-mt": "0",
+        "g": "9999",
+    }
+
+
+def _strip(packet: bytes) -> bytes:
+    return packet
+
+
+VP9 = FfmpegCodec(
+    name="vp9",
+    encoder="libvpx-vp9",
+    decoder="vp9",
+    options=_options,
+    strip=_strip,
+    points=(66, 65, 63, 59, 53, 45, 36),
+    counted="frames as the encoder returns them, without container or frame lengths",
+)

@@ -1,0 +1,30 @@
+"""H.264 by x264: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame."""
+
+from __future__ import annotations
+
+from gistcast.eval.codecs.annexb import strip_h264
+from gistcast.eval.codecs.ffmpeg import FfmpegCodec, joined
+
+
+def _options(crf: float) -> dict[str, str]:
+    params = joined(
+        {
+            "crf": f"{crf:g}",
+            "keyint": "infinite",
+            "scenecut": 0,
+            "rc-lookahead": 32,
+            "threads": 1,
+        }
+    )
+    return {"preset": "veryslow", "tune": "psnr", "x264-params": params}
+
+
+X264 = FfmpegCodec(
+    name="x264",
+    encoder="libx264",
+    decoder="h264",
+    options=_options,
+    strip=strip_h264,
+    points=(51, 47, 43, 39, 34, 29, 24),
+    counted="Annex B stream, parameter sets once, three-byte start codes, no SEI, no container",
+)

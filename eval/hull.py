@@ -1,0 +1,101 @@
+"""The yardstick: per clip, the best that any standard codec and arm does at a byte budget.
+
+    rows --by codec and arm--> curves --running best, linear in log bytes--> value at the budget
+         --best over curves--> value of a clip --mean over clips--> one figure a budget
+
+Interpolating between two coded points favours the standards: no payload of exactly that size
+was made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gistcast.eval.cache import Row
+from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
+
+BUDGETS = (200, 300, 450, 640, 1050, 1500, 2000)  #: bytes a clip of 32 frames at 64 x 64
+Point = tuple[float, float]  #: bytes, value
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value at a budget, and the curve that has it."""
+
+    value: float
+    codec: str
+    arm: str
+
+
+def running_best(points: Iterable[Point], higher: bool) -> list[Point]:
+    """Points in order of bytes, each value the best that so many bytes have bought."""
+    best: list[Point] = []
+    for size, value in sorted(points):
+        if best:
+            value = max(value, best[-1][1]) if higher else min(value, best[-1][1])
+            if best[-1][0] == size:
+                best.pop()
+        best.append((size, value))
+    return best
+
+
+def value_at(points: Iterable[Point], budget: float, higher: bool) -> float | None:
+    """Value of a curve at `budget` bytes.
+
+    Interpolated in the logarithm of bytes within the curve, the best point beyond its end, None
+    before its beginning.
+    """
+    curve = running_best(points, higher)
+    if not curve or curve[0][0] > budget:
+        return None
+    for (size, value), (next_size, next_value) in pairwise(curve):
+        if size <= budget < next_size:
+            part = math.log(budget / size) / math.log(next_size / size)
+            return value + part * (next_value - value)
+    return curve[-1][1]
+
+
+def curves(rows: Iterable[Row], metric: str) -> dict[str, dict[tuple[str, str], list[Point]]]:
+    """Rows -> clip -> (codec, arm) -> points; rows without the metric are left out."""
+    found: dict[str, dict[tuple[str, str], list[Point]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row.get(metric) is not None:
+            found[row["clip"]][row["codec"], row["arm"]].append((row["bytes"], row[metric]))
+    return {clip: dict(by_arm) for clip, by_arm in found.items()}
+
+
+def full_rate(row: Row) -> bool:
+    """Whether every frame was coded."""
+    return "drop" not in row["arm"]
+
+
+def hull(
+    rows: Iterable[Row], metric: str, budgets: Sequence[float]
+) -> dict[str, list[Best | None]]:
+    """Per clip and budget, the best over all curves in `rows`; None where nothing is as small."""
+    higher = metric in HIGHER_IS_BETTER
+    found = {}
+    for clip, by_arm in curves(rows, metric).items():
+        found[clip] = [_best(by_arm, budget, higher) for budget in budgets]
+    return found
+
+
+def _best(by_arm: dict[tuple[str, str], list[Point]], budget: float, higher: bool) -> Best | None:
+    candidates = []
+    for (codec, arm), points in by_arm.items():
+        value = value_at(points, budget, higher)
+        if value is not None:
+            candidates.append(Best(value, codec, arm))
+    if not candidates:
+        return None
+    return (max if higher else min)(candidates, key=lambda best: best.value)
+
+
+def mean_hull(found: dict[str, list[Best | None]], at: int) -> tuple[float | None, int]:
+    """Mean over clips at the budget of index `at`, and how many clips have a value there."""
+    values = [best.value for bests in found.values() if (best := bests[at]) is not None]
+    return (sum(values) / len(values) if values else None), len(values)

@@ -1,0 +1,7 @@
+"""What is measured of a decoded clip, and how: one `Meter` a reference clip."""
+
+from __future__ import annotations
+
+from gistcast.eval.metrics.meter import METRICS, Meter
+
+__all__ = ["METRICS", "Meter"]

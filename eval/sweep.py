@@ -1,0 +1,149 @@
+"""Every codec at every operating point over every clip, one cached step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+import av
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.media import load_clip
+from gistcast.eval.arms import Arm
+from gistcast.eval.cache import Row, RowCache, clip_hash, key_of
+from gistcast.eval.codecs import Codec, Coded
+from gistcast.eval.metrics import METRICS, Meter
+from gistcast.eval.metrics.meter import VERSION
+from gistcast.models.lpips import Lpips
+
+CLIP_FRAMES = 32
+
+
+@dataclass
+class Case:
+    """One clip at one size, with its meter (made when first asked for).
+
+    Attributes:
+        name: of the file, for people.
+        clip: the reference.
+        fps: frames a second.
+        metrics: what is measured.
+        network: LPIPS, shared between cases.
+    """
+
+    name: str
+    clip: Clip
+    fps: Fraction
+    metrics: tuple[str, ...] = METRICS
+    network: Lpips | None = None
+    hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hash = clip_hash(self.clip)
+
+    @cached_property
+    def meter(self) -> Meter:
+        """Measures against this clip."""
+        return Meter(self.clip, self.metrics, self.network)
+
+
+def load_case(
+    path: str | Path,
+    size: tuple[int, int],
+    *,
+    metrics: tuple[str, ...] = METRICS,
+    network: Lpips | None = None,
+    frames: int = CLIP_FRAMES,
+) -> Case:
+    """The first `frames` frames of a file, centre-cropped and scaled to `size` (width, height)."""
+    clip, info = load_clip(path, size=size, frames=frames)
+    return Case(Path(path).name, clip, info.fps, metrics, network)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One payload: a codec at one point behind one arm; one row for each fill of the arm."""
+
+    codec: Codec
+    arm: Arm
+    point: float
+
+    def run(self, case: Case) -> tuple[Coded, list[Row]]:
+        """Encode, decode and measure."""
+        small = self.arm.reduce(case.clip)
+        coded = self.codec.code(small, case.fps, self.point)
+        rows = []
+        for fill in self.arm.fills():
+            shown = self.arm.restore(coded.decoded, fill, case.clip)
+            rows.append(self._row(case, fill, coded, shown))
+        return coded, rows
+
+    def key(self, case: Case) -> str:
+        """Everything that the rows depend on, hashed."""
+        return key_of(
+            clip=case.hash,
+            fps=str(case.fps),
+            codec=self.codec.name,
+            settings=self.codec.settings(self.point),
+            arm=self.arm.name,
+            metrics=sorted(case.metrics),
+            version=VERSION,
+            libraries=[av.__version__, *map(str, av.library_versions.values())],
+        )
+
+    def _row(self, case: Case, fill: str, coded: Coded, shown: Clip) -> Row:
+        clip = case.clip
+        seconds = clip.frames / case.fps
+        row: Row = {
+            "codec": self.codec.name,
+            "arm": self.arm.row_name(fill),
+            "clip": case.name,
+            "width": clip.width,
+            "height": clip.height,
+            "frames": clip.frames,
+            "point": self.point,
+            "bytes": coded.bytes,
+            "kbps": round(float(coded.bytes * 8 / seconds / 1000), 4),
+            "bpp": round(coded.bytes * 8 / clip.y.size, 6),
+            **case.meter.measure(shown),
+            "encode_seconds": round(coded.encode_seconds, 4),
+            "decode_seconds": round(coded.decode_seconds, 4),
+        }
+        if coded.layers:
+            row["layers"] = dict(coded.layers)
+        return row
+
+
+def curve(
+    case: Case, codec: Codec, arm: Arm, points: Sequence[float], cache: RowCache, ceiling: int
+) -> Iterator[list[Row]]:
+    """Rows of one codec and arm from the coarsest point on, until one exceeds `ceiling` bytes."""
+    for point in points:
+        step = Step(codec, arm, point)
+        key = step.key(case)
+        rows = cache.get(key)
+        if rows is None:
+            rows = step.run(case)[1]
+            cache.put(key, rows)
+        yield [{**row, "clip": case.name} for row in rows]
+        if rows[0]["bytes"] > ceiling:
+            return
+
+
+def sweep(
+    case: Case,
+    codecs: Iterable[Codec],
+    arms: Sequence[Arm],
+    cache: RowCache,
+    *,
+    ceiling: int,
+    every: int = 1,
+) -> Iterator[Row]:
+    """All rows of a clip; `every` = 2 takes every second point, for a first look."""
+    for codec in codecs:
+        for arm in arms:
+            for rows in curve(case, codec, arm, codec.points[::every], cache, ceiling):
+                yield from rows
