@@ -17,51 +17,82 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from scipy.ndimage import uniform_filter
 
 from gistcast.codec import transform
 from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import UsageError
-from gistcast.models.data import ClipSampler, Sample
+from gistcast.codec.layout import make_layout
+from gistcast.codec.protocol import FloatPlanes, GistModel
+from gistcast.codec.quantiser import CHROMA_STEP, QUANTISERS, luma_step
+from gistcast.codec.residual import ResidualEncoder
+from gistcast.codec.sketch import analyse, synthesise
+from gistcast.codec.tables import load_tables
+from gistcast.models.data import ClipSampler
 from gistcast.models.stills import StillSampler
 
 #: (clip, luma step) -> the sketch a decoder would have
 SketchMaker = Callable[[Clip, float], Clip]
 
-STEPS = (14.0, 200.0)  #: luma quantiser steps to learn, drawn log-uniformly
-CHROMA_STEP = 0.5  #: chroma step as a share of the luma step
-DEAD_ZONE = 0.6  #: magnitudes below this share of a step become zero, and so on up
+STEPS = (20.0, 480.0)  #: luma quantiser steps to learn, drawn log-uniformly
+_WEIGHT = 0.14  #: lambda of the imitated rate-distortion choice, squared steps a bit
 
 
 def quantised_sketch(clip: Clip, step: float) -> Clip:
-    """Transform, quantise with a dead zone, and reconstruct a clip against a mid-grey gist.
+    """What the codec would send of a clip against a mid-grey gist, imitated ten times faster.
 
-    The codec's residual without its entropy coding and its rate-distortion search.
+    The codec zeroes a coefficient where its bits cost more than its error. Here the bits of a
+    coefficient are guessed from how many neighbours are non-zero instead of asked of the context
+    model; on the validation clips the PSNR at a step is within 0.2 dB of the codec's.
 
     Args:
         clip: what is sent.
         step: luma step in units of the orthonormal transform on the 8-bit scale.
     """
     out: list[Plane] = []
-    levels = transform.spatial_levels(clip.height, clip.width)
+    levels = make_layout(clip.frames, clip.height, clip.width).levels
     for index, plane in enumerate(clip.planes):
-        width = step if index == 0 else step * CHROMA_STEP
-        depth = levels if index == 0 else max(0, levels - 1)
-        bands = transform.forward(plane.astype(np.float32) - 128, depth)
-        for key, band in bands.items():
-            magnitude = np.floor(np.abs(band) / width + (1 - DEAD_ZONE))
-            bands[key] = np.asarray(np.sign(band) * magnitude * width, np.float32)
-        pixels = transform.inverse(bands, depth) + 128
+        width = np.float32(step * (1.0, *CHROMA_STEP)[index])
+        bands = transform.forward(plane.astype(np.float32) - 128, levels[index])
+        points = {key: _quantise(band / width) * width for key, band in bands.items()}
+        pixels = transform.inverse(points, levels[index]) + 128
         out.append(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
     return Clip(out[0], out[1], out[2])
+
+
+def _quantise(band: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coefficients in steps (T, h, w) -> levels, isolated small ones set to zero."""
+    size = np.abs(band)
+    near = uniform_filter(np.minimum(np.floor(size + 0.4), 2), 3, mode="constant")
+    bits = 1 - np.log2(np.minimum(0.6, 0.003 + 0.5 * near))
+    kept = size >= 0.5 + _WEIGHT / 2 * bits
+    levels = np.where(kept, np.maximum(np.floor(size + 0.45), 1), 0)
+    return np.asarray(np.sign(band) * levels, np.float32)
+
+
+class CodecSketcher:
+    """The codec's own sketches: slower than `quantised_sketch`, and exact."""
+
+    def __init__(self, gist: GistModel | None = None) -> None:
+        self._encoder = ResidualEncoder(load_tables(), _WEIGHT)
+        self._gist = gist
+
+    def __call__(self, clip: Clip, step: float) -> Clip:
+        """The sketch at the quantiser nearest to a luma step."""
+        layout = make_layout(clip.frames, clip.height, clip.width)
+        quantiser = int(np.clip(np.rint(24 * np.log2(step / luma_step(0))), 0, QUANTISERS - 1))
+        base: FloatPlanes | None = None
+        if self._gist is not None:
+            size = {"frames": clip.frames, "height": clip.height, "width": clip.width}
+            base = self._gist.gist(self._gist.describe(clip), None, seed=0, **size)
+        coefficients = analyse(clip, base, layout, quantiser)
+        chosen = self._encoder.choose(layout, coefficients, quantiser)
+        return synthesise(chosen.points, base, layout, quantiser)
 
 
 def random_step(rng: np.random.Generator) -> float:
     """A luma step, log-uniform over `STEPS`."""
     return float(np.exp(rng.uniform(np.log(STEPS[0]), np.log(STEPS[1]))))
-
-
-def _caption(sample: Sample) -> str:
-    return sample.caption
 
 
 def write_shard(
@@ -96,7 +127,7 @@ def write_shard(
         for index, key in enumerate(("sy", "su", "sv")):
             columns[key].append(np.stack([m.planes[index] for m in made]))
         steps.append(row)
-        captions.append(_caption(sample))
+        captions.append(sample.caption)
     arrays: dict[str, NDArray[np.generic]] = {k: np.stack(v) for k, v in columns.items()}
     arrays["step"] = np.array(steps, np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,9 +176,7 @@ class PairReader:
                 k = int(rng.integers(steps.shape[1]))
                 clip = [shard.get_slice(key)[row] for key in ("y", "u", "v")]
                 sketch = [shard.get_slice(key)[row, k] for key in ("sy", "su", "sv")]
-                pairs.append(
-                    Pair(Clip(*clip), Clip(*sketch), float(steps[row, k]), captions[row])
-                )
+                pairs.append(Pair(Clip(*clip), Clip(*sketch), float(steps[row, k]), captions[row]))
         return _augment(pairs, rng)
 
 

@@ -62,7 +62,9 @@ class GanRefiner:
         with torch.inference_mode(), self._precision():
             for inner, outer in _tiles(packed.shape[2], packed.shape[3]):
                 rows, columns = outer
-                made = self.generator(packed[:, :, rows, columns], grain[:, :, rows, columns], condition)
+                made = self.generator(
+                    packed[:, :, rows, columns], grain[:, :, rows, columns], condition
+                )
                 top, left = inner[0].start - rows.start, inner[1].start - columns.start
                 tall, wide = inner[0].stop - inner[0].start, inner[1].stop - inner[1].start
                 out[:, :, inner[0], inner[1]] = made[:, :, top : top + tall, left : left + wide]

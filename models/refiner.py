@@ -43,8 +43,8 @@ class RefinerConfig:
         text: length of the text embedding.
     """
 
-    widths: tuple[int, int, int] = (48, 80, 112)
-    blocks: tuple[int, int, int] = (2, 2, 2)
+    widths: tuple[int, int, int] = (32, 64, 96)
+    blocks: tuple[int, int, int] = (1, 2, 3)
     condition: int = 64
     latents: int = 40
     latent_range: int = 8
@@ -91,13 +91,14 @@ class SpaceTimeBlock(nn.Module):
         inner = spatial(self.space, x)
         inner = functional.leaky_relu(inner * (1 + scale) + shift, 0.1)
         inner = self.time(inner.reshape(n, t, h * w, c).permute(0, 3, 1, 2))
-        return x + inner.permute(0, 2, 3, 1).reshape(n, t, h, w, c)
+        out: Tensor = x + inner.permute(0, 2, 3, 1).reshape(n, t, h, w, c)
+        return out
 
 
 def spatial(layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a 2-D layer to every frame of x (N, T, H, W, C)."""
     n, t, h, w, c = x.shape
-    out = layer(x.reshape(n * t, h, w, c).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    out: Tensor = layer(x.reshape(n * t, h, w, c).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     return out.reshape(n, t, *out.shape[1:])
 
 
@@ -180,7 +181,9 @@ class Generator(nn.Module):
         residual = spatial(self.head, top).float()
         # a finer quantiser leaves less to repair: never let the network shout over it
         sent = condition.step > 0
-        gain = torch.where(sent, (condition.step / 48).clamp(max=1), torch.ones_like(condition.step))
+        gain = torch.where(
+            sent, (condition.step / 48).clamp(max=1), torch.ones_like(condition.step)
+        )
         return sketch + 16 * gain[:, None, None, None, None] * residual
 
 

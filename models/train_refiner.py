@@ -1,10 +1,10 @@
 """Training of stage 2: first for distortion, then also for the eye.
 
-    pairs --> generator (dial drawn at random per clip) --> RGB
-        fidelity (dial 0): log squared error
-        balanced, detail:  + LPIPS (VGG) + error of temporal differences + adversary
+pairs --> generator (dial drawn at random per clip) --> RGB
+    fidelity (dial 0): log squared error
+    balanced, detail:  + LPIPS (VGG) + error of temporal differences + adversary
 
-    steps 0 .. perceptual_from: dial 0 only; later all dials; from adversarial_from the critic plays
+steps 0 .. perceptual_from: dial 0 only; later all dials; from adversarial_from the critic plays
 """
 
 from __future__ import annotations
@@ -143,9 +143,7 @@ class RefinerTrainer:
             torch.zeros(len(pairs), self.config.network.latents, device=self.device),
             _captions(pairs, rng),
         )
-        return Batch(
-            clip.to(self.device), sketch.to(self.device), grain.to(self.device), condition
-        )
+        return Batch(clip.to(self.device), sketch.to(self.device), grain.to(self.device), condition)
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
@@ -193,12 +191,13 @@ class RefinerTrainer:
         config, dial = self.config, batch.condition.dial
         chosen = dial > 0
         real, rgb = _rgb(batch.clip[chosen]), _rgb(made[chosen])
-        count = min(4, real.shape[1])
+        count = min(2, real.shape[1])
         frames = sorted(rng.choice(real.shape[1], count, replace=False).tolist())
         with torch.autocast(self.device.type, torch.bfloat16):
             distance = losses.perceptual_error(self.lpips, rgb, real, frames)
         motion = losses.temporal_error(rgb, real)
-        figures |= {"lpips": float(distance.detach().mean()), "motion": float(motion.detach().mean())}
+        figures["lpips"] = float(distance.detach().mean())
+        figures["motion"] = float(motion.detach().mean())
         total = torch.zeros_like(dial)
         total[chosen] = dial[chosen] * (config.perceptual * distance + config.temporal * motion)
         return total
@@ -207,7 +206,8 @@ class RefinerTrainer:
         """One step of the critic, then its verdict on the generator's clips."""
         critic, texts = self.critic.module, batch.condition.texts
         others = texts[1:] + texts[:1]
-        told_apart = [a is not None and b is not None and a != b for a, b in zip(texts, others, strict=True)]
+        pairs = zip(texts, others, strict=True)
+        told_apart = [a is not None and b is not None and a != b for a, b in pairs]
         critic.requires_grad_(True)
         with torch.autocast(self.device.type, torch.bfloat16):
             real = critic(batch.clip, batch.sketch, texts)
@@ -256,7 +256,8 @@ def train_refiner(config: RefinerTraining, *, minutes: float, device: str = "aut
         if trainer.done % config.report_every == 0:
             means = {key: sums[key] / counts[key] for key in sums}
             log.write(step=trainer.done, seconds=clock.elapsed, **means)
-            sums.clear(), counts.clear()
+            sums.clear()
+            counts.clear()
         if clock.elapsed - saved > config.checkpoint_minutes * 60:
             trainer.save()
             saved = clock.elapsed

@@ -77,7 +77,7 @@ def validate(
         lpips: AlexNet metric, or None to leave it out.
         maker: turns a clip and a step into a sketch.
     """
-    out: dict[str, list[Quality]] = {"sketch": []} | {mode: [] for mode in modes}
+    out: dict[str, list[Quality]] = {key: [] for key in ("sketch", *modes)}
     for sample in samples:
         sketch = maker(sample.clip, step)
         out["sketch"].append(measure(sketch, sample.clip, lpips))
