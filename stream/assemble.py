@@ -70,11 +70,14 @@ class ReceivedClip:
 
 @dataclass
 class Counters:
-    """What the assembler saw. `refused` were over a limit, `late` came after their clip."""
+    """What the assembler saw: packets that count, and messages.
+
+    `refused` were over a limit, `late` came after their clip, `missing` were announced and never
+    came, `recovered` were rebuilt from parity.
+    """
 
     packets: int = 0
     malformed: int = 0
-    unknown: int = 0
     duplicates: int = 0
     late: int = 0
     refused: int = 0
@@ -257,9 +260,7 @@ class Assembler:
                 continue
             if packet.clip != number % CLIP_NUMBER_PERIOD:
                 self.counters.malformed += 1
-            elif packet.layer in pending.packets:
-                self.counters.duplicates += 1
-            else:
+            elif packet.layer not in pending.packets:  # else a copy, against loss
                 self.counters.packets += 1
                 unwrapped = replace(packet, clip=number)
                 pending.packets[packet.layer] = (unwrapped, body[start:offset])

@@ -15,6 +15,7 @@ from gistcast.stream.messages import (
     MAX_CLIP_MESSAGES,
     MAX_MESSAGE,
     Fragment,
+    Kind,
     Packets,
     Parity,
 )
@@ -46,7 +47,9 @@ class ClipMessages:
     payload_bytes: int
 
 
-def cut_clip(packets: Sequence[Packet], header: bytes, *, protect: int = 0) -> ClipMessages:
+def cut_clip(
+    packets: Sequence[Packet], header: bytes, *, protect: int = 0, base_copies: int = 0
+) -> ClipMessages:
     """Serialise the packets of one clip for the stream `header` and cut them into messages.
 
     Args:
@@ -54,6 +57,7 @@ def cut_clip(packets: Sequence[Packet], header: bytes, *, protect: int = 0) -> C
         header: the stream's header, which the packets' CRC covers.
         protect: add a parity message after every `protect` residual messages (0: none;
             1 sends everything twice).
+        base_copies: send the first residual layer so many more times, each in another message.
 
     Raises:
         LimitError: the clip needs more than `MAX_CLIP_MESSAGES` messages.
@@ -66,6 +70,8 @@ def cut_clip(packets: Sequence[Packet], header: bytes, *, protect: int = 0) -> C
         inline, control = b"", _cut(clip, reliable, 0, MAX_MESSAGE)
     room = MAX_MESSAGE - (_PARITY_HEAD if protect else 0)
     residual = _cut(clip, lossy, len(control), room)
+    if lossy and len(lossy[0]) <= room - _PACKETS_HEAD:
+        _repeat(clip, lossy[0], residual, len(control), room, base_copies)
     numbered = len(control) + len(residual)
     if numbered > MAX_CLIP_MESSAGES:
         raise LimitError(f"clip {clip} needs {numbered} messages; at most {MAX_CLIP_MESSAGES}")
@@ -96,6 +102,26 @@ def _cut(clip: int, packets: Iterable[bytes], seq: int, room: int) -> list[bytes
     if bundle:
         out.append(Packets(clip, seq + len(out), bundle).to_bytes())
     return out
+
+
+def _repeat(
+    clip: int, base: bytes, messages: list[bytes], seq: int, room: int, copies: int
+) -> None:
+    """Put copies of a packet into the last messages that have room for it, or into new ones.
+
+    Only bundles take one: behind the piece of another packet it could not be told apart. The
+    first message has the original.
+    """
+    hosts = list(range(len(messages) - 1, 0, -1))
+    for _ in range(copies):
+        while hosts and not (
+            messages[hosts[0]][0] == Kind.PACKETS and len(messages[hosts[0]]) + len(base) <= room
+        ):
+            hosts.pop(0)
+        if hosts:
+            messages[hosts.pop(0)] += base
+        else:
+            messages.append(Packets(clip, seq + len(messages), base).to_bytes())
 
 
 def _with_parity(clip: int, messages: list[bytes], seq: int, group: int) -> list[bytes]:

@@ -21,6 +21,8 @@ from gistcast.stream.loss import Dropper
 from gistcast.stream.messages import ClipMarker, End, Header, Ping, Report, parse_message
 
 _PING_SECONDS = 2.0
+_CATCH_UP = 0.01  # seconds of the rate that may be sent at once
+_STALL = 250  # ms that coding the next clip may hold up sending this one
 _UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
 
 
@@ -58,6 +60,7 @@ class SendSettings:
             the receiver keeps up.
         rate: most bits a second handed to the channels, averaged over a clip.
         protect: a parity message after every `protect` residual messages; 0: none.
+        base_copies: further copies of each clip's first residual layer.
         drop, drop_seed: emulated loss of residual messages (see `gistcast.stream.loss`).
         window: clips that may be under way when not in real time.
         high_water: bytes in the channels' buffers at which sending waits.
@@ -67,6 +70,7 @@ class SendSettings:
     realtime: bool = True
     rate: float = 8e6
     protect: int = 0
+    base_copies: int = 0
     drop: float = 0.0
     drop_seed: int = 0
     window: int = 16
@@ -78,6 +82,8 @@ class SendSettings:
             raise UsageError(f"a rate is at least 1000 bits a second, not {self.rate}")
         if not 0 <= self.protect <= 255:
             raise UsageError(f"protect lies between 0 and 255, not {self.protect}")
+        if not 0 <= self.base_copies <= 8:
+            raise UsageError(f"base copies: 0 to 8, not {self.base_copies}")
         if not 0 <= self.drop <= 1:
             raise UsageError(f"a loss rate lies between 0 and 1, not {self.drop}")
         if self.window < 1 or self.high_water < 1 or not self.silence > 0:
@@ -225,7 +231,13 @@ class Sender:
             await self._reported.wait()
 
     async def _send_clip(self, number: int, coded: _Coded) -> None:
-        cut = cut_clip(coded.packets, self._source.header, protect=self._settings.protect)
+        settings = self._settings
+        cut = cut_clip(
+            coded.packets,
+            self._source.header,
+            protect=settings.protect,
+            base_copies=settings.base_copies,
+        )
         now = self._loop.time()
         late = max(0.0, now - coded.captured)
         marker = ClipMarker(
@@ -252,22 +264,24 @@ class Sender:
         summary.packets += len(coded.packets)
         summary.payload_bytes += cut.payload_bytes
         summary.media_seconds = round(summary.media_seconds + coded.clip.seconds, 6)
-        if self._settings.realtime:
+        if settings.realtime:
             summary.lag_seconds = round(max(summary.lag_seconds, late), 3)
 
     def _spread(self, cut: ClipMessages) -> int:
         if not self._settings.realtime:
             return _UNPROMISED
         size = sum(map(len, cut.control)) + sum(map(len, cut.residual))
-        return int(size * 8000 / self._settings.rate) + 1
+        return int(size * 8000 / self._settings.rate) + _STALL
 
     async def _paced(self, channel: ChannelName, data: bytes) -> None:
         """Send when the rate and the buffers allow it."""
         now = self._loop.time()
         if self._free_at > now:
             await asyncio.sleep(self._free_at - now)
-        # an idle sender saves up nothing: bursts are what overflows queues on the way
-        self._free_at = max(self._free_at, now) + len(data) * 8 / self._settings.rate
+        # what was slept too long is made up for; an idle sender saves up nothing more, for
+        # bursts are what overflows queues on the way
+        earliest = self._loop.time() - _CATCH_UP
+        self._free_at = max(self._free_at, earliest) + len(data) * 8 / self._settings.rate
         if self._link.buffered() > self._settings.high_water:
             await self._link.drained(self._settings.high_water)
         self._send(channel, data)

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from gistcast.codec.errors import LimitError
 from gistcast.codec.packet import RESIDUAL, TEXT, Packet
+from gistcast.stream.assemble import Assembler
 from gistcast.stream.fragment import cut_clip, rebuild, xor_messages
-from gistcast.stream.messages import MAX_MESSAGE, Fragment, Packets, Parity, parse_message
+from gistcast.stream.messages import (
+    MAX_MESSAGE,
+    ClipMarker,
+    Fragment,
+    Packets,
+    Parity,
+    parse_message,
+)
 
 
 def test_small_clip_is_one_message_with_three_bytes_of_framing(toy: ModuleType) -> None:
@@ -77,3 +85,28 @@ def test_groups_of_parity(toy: ModuleType) -> None:
     parities = [m for m in map(parse_message, cut.residual) if isinstance(m, Parity)]
     assert [(p.first, p.count) for p in parities] == [(0, 3), (3, 1)]
     assert cut.numbered == 4 and len(cut.residual) == 6
+
+
+def test_copies_of_the_base(toy: ModuleType) -> None:
+    packets = toy.toy_packets(1, (200, 1000, 500))
+    base = packets[2].to_bytes(toy.HEADER)
+    plain = cut_clip(packets, toy.HEADER)
+    for copies, messages in ((1, 3), (2, 4), (3, 5)):  # the third message has room for one
+        cut = cut_clip(packets, toy.HEADER, base_copies=copies)
+        assert len(cut.residual) == cut.numbered == messages
+        assert sum(base in m for m in cut.residual) == 1 + copies
+        assert cut.residual[:2] == plain.residual[:2]
+        assert cut.residual[2] == plain.residual[2] + base
+        assert [parse_message(m).seq for m in cut.residual] == list(range(messages))
+    assert cut_clip(toy.toy_packets(1, (1500, 9)), toy.HEADER, base_copies=2).numbered == 3
+
+
+def test_copies_survive_what_the_original_does_not(toy: ModuleType) -> None:
+    packets = toy.toy_packets(0, (200, 1000, 500))
+    cut = cut_clip(packets, toy.HEADER, base_copies=1)
+    assembler = Assembler(toy.HEADER)
+    assembler.mark(ClipMarker(0, 8, None, cut.layers, 3, 0, 0, 0, cut.inline), 0.0)
+    for data in cut.residual[1:]:
+        assembler.take(parse_message(data), data, 0.0)
+    (clip,) = assembler.ready(0.0)
+    assert clip.complete and clip.missing == 1

