@@ -204,6 +204,13 @@ class Gist:
         return out
 
 
+def draw(gist: Gist, latent: NDArray[np.int32], text: str | None, like: Clip) -> Clip:
+    """The gist of a description as a clip of the same geometry as `like`."""
+    size = {"frames": like.frames, "height": like.height, "width": like.width}
+    planes = gist.gist(latent, text, seed=0, **size)
+    return Clip(*(np.clip(np.rint(p), 0, 255).astype(np.uint8) for p in planes))
+
+
 def spread_planes(
     grid: Tensor, frames: int, height: int, width: int
 ) -> tuple[Tensor, Tensor, Tensor]:

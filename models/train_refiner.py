@@ -23,10 +23,12 @@ from torch import Tensor
 from gistcast.codec.errors import UsageError
 from gistcast.models import losses
 from gistcast.models.colour import planes_to_rgb
+from gistcast.models.data import Sample, validation_clips
 from gistcast.models.discriminator import Discriminator
+from gistcast.models.gist import draw
 from gistcast.models.lpips import Lpips, load_lpips
 from gistcast.models.pairs import Pair, PairReader
-from gistcast.models.refine import noise, packed_planes
+from gistcast.models.refine import GanRefiner, noise, packed_planes
 from gistcast.models.refiner import Condition, Generator, RefinerConfig, unpack
 from gistcast.models.training import (
     Average,
@@ -38,6 +40,11 @@ from gistcast.models.training import (
     pick_device,
     save_checkpoint,
 )
+from gistcast.models.validate import mean, validate
+from gistcast.models.zoo import GIST, load_gist
+
+_TELL_LATENT = 0.35  #: share of the clips whose latent the generator is told
+_GIST_ALONE = 0.08  #: share of the batches that have no residual: the sketch is the gist
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,9 @@ class RefinerTraining:
         seed: of data order, dials and noise; with the step number it decides everything.
         perceptual_from, adversarial_from: first step of each further loss.
         pattern: which shards of `pairs/` to read.
+        gist: weights of stage 1, whose latents the generator learns to use; none without the file.
+        validation: folder with `val/` to look at on the way, or None.
+        validate_every: steps between such looks.
         vgg: LPIPS-VGG weights; without the file AlexNet's are used.
         checkpoint_minutes: between checkpoints.
         report_every: steps between log rows.
@@ -69,6 +79,9 @@ class RefinerTraining:
     perceptual_from: int = 3000
     adversarial_from: int = 4000
     pattern: str = "pairs-*.safetensors"
+    gist: Path = GIST
+    validation: Path | None = None
+    validate_every: int = 500
     vgg: Path = Path("work/lpips_vgg.safetensors")
     checkpoint_minutes: float = 3.0
     report_every: int = 50
@@ -115,6 +128,7 @@ class RefinerTrainer:
         )
         self.parts = {"generator": self.generator, "critic": self.critic}
         self.pairs = PairReader(config.cache / "pairs", config.pattern)
+        self.gist = load_gist(device, config.gist) if config.gist.is_file() else None
         self._lpips: Lpips | None = None
         self.done = load_checkpoint(config.run / "checkpoint", self.parts)
 
@@ -130,6 +144,18 @@ class RefinerTrainer:
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw a batch and its conditions."""
         pairs = self.pairs.batch(rng, self.config.batch)
+        texts = _captions(pairs, rng)
+        latent = torch.zeros(len(pairs), self.config.network.latents)
+        if self.gist is not None:
+            alone = rng.random() < _GIST_ALONE
+            for row, pair in enumerate(pairs):
+                if alone or rng.random() < _TELL_LATENT:
+                    symbols = self.gist.describe(pair.clip)
+                    latent[row] = torch.from_numpy(symbols.astype(np.float32))
+                    if alone:
+                        pairs[row] = replace(
+                            pair, sketch=draw(self.gist, symbols, texts[row], pair.clip), step=0.0
+                        )
         clip = torch.cat([packed_planes(p.clip) for p in pairs])
         sketch = torch.cat([packed_planes(p.sketch) for p in pairs])
         grain = torch.cat(
@@ -140,8 +166,8 @@ class RefinerTrainer:
         condition = Condition(
             torch.tensor([p.step for p in pairs], dtype=torch.float32, device=self.device),
             torch.tensor(dial, dtype=torch.float32, device=self.device),
-            torch.zeros(len(pairs), self.config.network.latents, device=self.device),
-            _captions(pairs, rng),
+            latent.to(self.device),
+            texts,
         )
         return Batch(clip.to(self.device), sketch.to(self.device), grain.to(self.device), condition)
 
@@ -226,6 +252,13 @@ class RefinerTrainer:
         weight = self.config.adversarial * batch.condition.dial
         return weight * verdict.float()
 
+    def averaged(self) -> Generator:
+        """A copy of the generator with the averaged weights."""
+        generator = Generator(self.config.network)
+        if self.generator.average is not None:
+            generator.load_state_dict(self.generator.average.state)
+        return generator
+
     def save(self) -> None:
         """Write the checkpoint."""
         save_checkpoint(self.config.run / "checkpoint", self.done, self.parts)
@@ -240,6 +273,24 @@ def _captions(pairs: Sequence[Pair], rng: np.random.Generator) -> list[str | Non
     return [p.caption if p.caption and rng.random() < 0.5 else None for p in pairs]
 
 
+class _Validation:
+    """Every sixth validation clip at one step, refined with the averaged weights."""
+
+    _STEP = 120.0
+
+    def __init__(self, data: Path) -> None:
+        self._samples: list[Sample] = validation_clips(data)[::6]
+        self._lpips = load_lpips("alex")
+
+    def figures(self, trainer: RefinerTrainer) -> dict[str, float]:
+        refiner = GanRefiner(trainer.averaged(), trainer.device)
+        modes = ("fidelity", "balanced")
+        rows = validate(refiner, self._samples, self._STEP, modes, self._lpips)
+        means = {key: mean(row) for key, row in rows.items()}
+        out = {f"val_psnr_{key}": row.psnr for key, row in means.items()}
+        return out | {f"val_lpips_{k}": row.lpips or 0.0 for k, row in means.items()}
+
+
 def train_refiner(config: RefinerTraining, *, minutes: float, device: str = "auto") -> int:
     """Train, or go on training, for some minutes or until `config.steps`.
 
@@ -247,17 +298,18 @@ def train_refiner(config: RefinerTraining, *, minutes: float, device: str = "aut
         The number of steps done in all.
     """
     trainer = RefinerTrainer(config, pick_device(device))
-    log, clock = Log(config.run / "log.jsonl"), Clock(minutes)
-    saved, sums, counts = 0.0, dict[str, float](), dict[str, int]()
+    validation = _Validation(config.validation) if config.validation else None
+    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
+    sums: dict[str, list[float]] = {}
     while trainer.done < config.steps and not clock.over:
         for key, value in trainer.step().items():
-            sums[key] = sums.get(key, 0.0) + value
-            counts[key] = counts.get(key, 0) + 1
+            sums.setdefault(key, []).append(value)
         if trainer.done % config.report_every == 0:
-            means = {key: sums[key] / counts[key] for key in sums}
+            means = {key: float(np.mean(values)) for key, values in sums.items()}
             log.write(step=trainer.done, seconds=clock.elapsed, **means)
             sums.clear()
-            counts.clear()
+        if validation is not None and trainer.done % config.validate_every == 0:
+            log.write(step=trainer.done, **validation.figures(trainer))
         if clock.elapsed - saved > config.checkpoint_minutes * 60:
             trainer.save()
             saved = clock.elapsed
@@ -267,10 +319,9 @@ def train_refiner(config: RefinerTraining, *, minutes: float, device: str = "aut
 
 def export_refiner(config: RefinerTraining, path: Path) -> None:
     """Write the averaged generator of a run's checkpoint as fp16 safetensors with its shape."""
-    trainer = RefinerTrainer(replace(config), torch.device("cpu"))
-    average = trainer.generator.average
-    if average is None or trainer.done == 0:
+    trainer = RefinerTrainer(config, torch.device("cpu"))
+    if trainer.done == 0:
         raise UsageError(f"no checkpoint in {config.run}")
-    tensors = {k: v.half().contiguous() for k, v in average.state.items()}
+    tensors = {k: v.half().contiguous() for k, v in trainer.averaged().state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(path), metadata={"config": json.dumps(asdict(config.network))})

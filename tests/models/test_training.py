@@ -50,6 +50,7 @@ def config(tmp_path: Path, make_clip) -> RefinerTraining:
         adversarial_from=2,
         report_every=1,
         vgg=tmp_path / "absent",
+        gist=tmp_path / "absent",
         network=RefinerConfig(widths=(4, 6, 8), blocks=(1, 1, 1), condition=8, text=4),
     )
 
