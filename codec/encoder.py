@@ -140,6 +140,7 @@ class Encoder:
         )
         self.header = self._header.to_bytes()
         self._number = 0
+        self._pts = 0
         self._credit = 0.0
 
     def encode_clip(self, clip: Clip) -> list[Packet]:
@@ -157,15 +158,22 @@ class Encoder:
             raise UsageError(f"clip has {clip.frames} frames, limit {self.settings.clip_frames}")
         budget = self._budget(clip)
         layers = self._layers(clip, budget)
-        packets = [self._packet(clip, *layer) for layer in layers[:-1]]
-        packets.append(self._packet(clip, *layers[-1], last=True))
+        packets = self._packets(clip, layers)
         self._spend(clip, sum(len(p.to_bytes(self.header)) for p in packets))
         self._number += 1
+        self._pts += clip.frames
         return packets
 
-    def _packet(self, clip: Clip, layer: int, payload: bytes, last: bool = False) -> Packet:
+    def _packets(self, clip: Clip, layers: list[tuple[int, bytes]]) -> list[Packet]:
+        """One packet a layer; the first says when the clip is, if its number does not."""
         frames = clip.frames if clip.frames != self.settings.clip_frames else None
-        return Packet(self._number, layer, payload, last, frames)
+        expected = self._number * self.settings.clip_frames
+        packets = []
+        for index, (layer, payload) in enumerate(layers):
+            pts = self._pts if index == 0 and self._pts != expected else None
+            last = index == len(layers) - 1
+            packets.append(Packet(self._number, layer, payload, last, frames, pts))
+        return packets
 
     # --- rate ---
 
@@ -228,34 +236,34 @@ class Encoder:
             return described, 0.0
         layout = make_layout(clip.frames, clip.height, clip.width)
         candidates = _Residuals(clip, self._gist(clip, described), layout, RDO_WEIGHT)
-        spent = sum(len(self._packet(clip, *d).to_bytes(self.header)) for d in described)
         if budget is None:
             quality = 50.0 if self.settings.quality is None else self.settings.quality
             chosen = candidates.at(quality_to_quantiser(quality))
             layers = self._residual_layers(chosen)
         else:
-            chosen, layers = self._fit(clip, candidates, budget - spent)
-        size = spent + self._size(clip, layers)
+            chosen, layers = self._fit(clip, candidates, described, budget)
+        size = self._size(clip, described + layers)
         return described + layers, chosen.cost(8 * size, RDO_WEIGHT)
 
     def _size(self, clip: Clip, layers: list[tuple[int, bytes]]) -> int:
-        return sum(len(self._packet(clip, *layer).to_bytes(self.header)) for layer in layers)
+        return sum(len(p.to_bytes(self.header)) for p in self._packets(clip, layers))
 
     def _fit(
-        self, clip: Clip, candidates: _Residuals, budget: int
+        self, clip: Clip, candidates: _Residuals, described: list[tuple[int, bytes]], budget: int
     ) -> tuple[Chosen, list[tuple[int, bytes]]]:
         """The finest quantiser whose layers fit the budget, by bisection."""
+        spent = self._size(clip, described) if described else 0
         fine, coarse = 0, QUANTISERS - 1
         while fine < coarse:
             middle = (fine + coarse) // 2
-            if self._estimate(candidates.at(middle)) <= budget:
+            if self._estimate(candidates.at(middle)) + spent <= budget:
                 coarse = middle
             else:
                 fine = middle + 1
         for quantiser in range(coarse, QUANTISERS):
             chosen = candidates.at(quantiser)
             layers = self._residual_layers(chosen)
-            if self._size(clip, layers) <= budget:
+            if self._size(clip, described + layers) <= budget:
                 return chosen, layers
         raise UsageError(f"{budget} bytes are too few for the residual of this clip")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from gistcast.codec.clip import Clip, Plane, check_geometry
 from gistcast.codec.errors import CorruptError, GistcastError, UsageError
+from gistcast.codec.scenes import CutDetector
 
 if TYPE_CHECKING:
     import av
@@ -176,10 +177,14 @@ def stack(frames: list[Frame]) -> Clip:
     )
 
 
-def read_clips(reader: VideoReader, frames: int) -> Iterator[Clip]:
-    """Cut a video into clips of `frames` frames; the last may be shorter."""
+def read_clips(reader: Iterable[Frame], frames: int) -> Iterator[Clip]:
+    """Cut a video into clips of at most `frames` frames; none straddles a scene change."""
     pending: list[Frame] = []
+    cuts = CutDetector()
     for frame in reader:
+        if cuts.starts_scene(frame[0]) and pending:
+            yield stack(pending)
+            pending = []
         pending.append(frame)
         if len(pending) == frames:
             yield stack(pending)

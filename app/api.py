@@ -1,0 +1,195 @@
+"""The Python door: encode, decode, open, and an encoder that takes frames one by one."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.colour import clip_to_rgb, rgb_to_clip
+from gistcast.codec.decoder import DecodedClip, Decoder
+from gistcast.codec.encoder import Encoder as ClipEncoder
+from gistcast.codec.encoder import EncodeSettings
+from gistcast.codec.errors import UsageError
+from gistcast.codec.file import GistFile, read_gist
+from gistcast.codec.header import Header, parse_header
+from gistcast.codec.media import VideoInfo
+from gistcast.codec.packet import Packet
+from gistcast.codec.protocol import GistModel, Refiner
+
+Frames = NDArray[np.uint8]
+
+
+def load_model(settings: EncodeSettings, device: str = "auto") -> GistModel | None:
+    """The gist model, if the settings need one (imports torch only then)."""
+    if settings.latent == "off" and settings.layers == "residual":
+        return None
+    return _gist_model(device)
+
+
+def _gist_model(device: str) -> GistModel:
+    from gistcast.models.training import pick_device
+    from gistcast.models.zoo import load_gist
+
+    return load_gist(pick_device(device))
+
+
+def models_for(header: Header, *, refine: bool, device: str = "auto") -> tuple[GistModel | None, Refiner | None]:
+    """The networks that decoding a stream takes: its gist model, and the refiner if wanted."""
+    model = _gist_model(device) if header.model_id else None
+    if not refine:
+        return model, None
+    from gistcast.models.training import pick_device
+    from gistcast.models.zoo import load_refiner
+
+    return model, load_refiner(pick_device(device))
+
+
+class Encoder:
+    """Stateful: takes frames, gives the packets of each clip as it is full.
+
+    Args:
+        width, height: of the frames.
+        fps: frames a second.
+        settings: see `EncodeSettings`.
+        device: auto, cpu or cuda, for the gist model where one is used.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        *,
+        fps: float | Fraction = 25,
+        settings: EncodeSettings | None = None,
+        device: str = "auto",
+    ) -> None:
+        settings = settings or EncodeSettings()
+        info = VideoInfo(width, height, Fraction(fps).limit_denominator(1001))
+        self._encoder = ClipEncoder(info, settings, load_model(settings, device))
+        self._pending: list[Frames] = []
+
+    @property
+    def header(self) -> bytes:
+        """The stream header, to be sent before the first packet."""
+        return self._encoder.header
+
+    def encode(self, frame: Frames) -> list[Packet]:
+        """Take one uint8 RGB frame (H, W, 3); the packets of a clip when it is the last of one."""
+        self._pending.append(frame)
+        if len(self._pending) == self._encoder.settings.clip_frames:
+            return self.flush()
+        return []
+
+    def flush(self) -> list[Packet]:
+        """Packets of the frames still held, as a shorter clip."""
+        if not self._pending:
+            return []
+        clip = rgb_to_clip(np.stack(self._pending))
+        self._pending = []
+        return self._encoder.encode_clip(clip)
+
+    def to_bytes(self, packets: list[Packet]) -> bytes:
+        """Serialise packets as they stand in a `.gist` file behind the header."""
+        return b"".join(p.to_bytes(self.header) for p in packets)
+
+
+def encode(
+    frames: Frames,
+    *,
+    fps: float | Fraction = 25,
+    quality: float | None = None,
+    clip_bytes: int | None = None,
+    bitrate: float | None = None,
+    text: str | None = None,
+    settings: EncodeSettings | None = None,
+    device: str = "auto",
+) -> bytes:
+    """Code RGB frames as a `.gist` file.
+
+    Args:
+        frames: uint8 (T, H, W, 3).
+        fps: frames a second.
+        quality: 0..100 (50 when nothing else is given).
+        clip_bytes: limit on the bytes of every clip instead.
+        bitrate: bits a second instead.
+        text: description of the video.
+        settings: everything else; excludes the four before.
+
+    Raises:
+        UsageError: arguments that make no sense.
+    """
+    if frames.ndim != 4 or not len(frames):
+        raise UsageError(f"frames must be uint8 (T, H, W, 3), not {frames.shape}")
+    if settings is None:
+        settings = EncodeSettings(quality=quality, clip_bytes=clip_bytes, bitrate=bitrate, text=text)
+    height, width = frames.shape[1:3]
+    encoder = Encoder(width, height, fps=fps, settings=settings, device=device)
+    out = [encoder.header]
+    for frame in frames:
+        out.append(encoder.to_bytes(encoder.encode(frame)))
+    out.append(encoder.to_bytes(encoder.flush()))
+    return b"".join(out)
+
+
+def decode(data: bytes, *, refine: bool = True, mode: str = "balanced", device: str = "auto") -> Frames:
+    """Decode a `.gist` file to RGB frames, uint8 (T, H, W, 3).
+
+    Args:
+        refine: run stage 2; without it the sketch is returned.
+        mode: fidelity, balanced or detail.
+
+    Raises:
+        CorruptError: not a readable `.gist` file.
+        ModelError: coded with tables or a model that are not at hand.
+    """
+    video = Video(data, refine=refine, mode=mode, device=device)
+    return np.concatenate([clip_to_rgb(c.clip) for c in video])
+
+
+class Video:
+    """An opened `.gist` file: iterate over its decoded clips, or pick one.
+
+    Attributes:
+        header: geometry, frame rate, clip length.
+        coded: the clips' packets and what was damaged.
+    """
+
+    def __init__(
+        self, data: bytes, *, refine: bool = True, mode: str = "balanced", device: str = "auto"
+    ) -> None:
+        self.coded: GistFile = read_gist(data)
+        self.header = self.coded.header
+        model, refiner = models_for(self.header, refine=refine, device=device)
+        self._decoder = Decoder(self.coded.header_bytes, model, refiner, mode)
+
+    def __len__(self) -> int:
+        return len(self.coded.clips)
+
+    def __getitem__(self, index: int) -> DecodedClip:
+        coded = self.coded.clips[index]
+        return self._decoder.decode_clip(coded.packets, coded.number)
+
+    def __iter__(self) -> Iterator[DecodedClip]:
+        return (self[index] for index in range(len(self)))
+
+
+def open(
+    path: str | Path, *, refine: bool = True, mode: str = "balanced", device: str = "auto"
+) -> Video:
+    """Open a `.gist` file.
+
+    Raises:
+        UsageError: no such file.
+        CorruptError: not a readable `.gist` file.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f"no such file: {path}")
+    with builtins.open(path, "rb") as file:
+        data = file.read()
+    parse_header(data)
+    return Video(data, refine=refine, mode=mode, device=device)

@@ -1,0 +1,127 @@
+"""What the commands share: arguments, files that appear whole or not at all, progress, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from gistcast.codec.errors import UsageError
+
+Item = TypeVar("Item")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`WxH` -> (width, height)."""
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, such as 128x128") from None
+    return width, height
+
+
+def parse_rate(text: str) -> float:
+    """`8k`, `1.5M` or plain bits a second."""
+    units = {"k": 1e3, "m": 1e6}
+    try:
+        scale = units.get(text[-1:].lower(), 1.0)
+        return float(text[:-1] if scale > 1 else text) * scale
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a bit rate, such as 8k") from None
+
+
+def parse_fps(text: str) -> Fraction:
+    """`25`, `29.97` or `30000/1001` -> frames a second."""
+    try:
+        return Fraction(text).limit_denominator(1001)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate, such as 25") from None
+
+
+def add_output(parser: argparse.ArgumentParser, what: str) -> None:
+    """-o, -y and --json."""
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
+    parser.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device."""
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="for the networks"
+    )
+
+
+def check_target(path: str, *, overwrite: bool, json_output: bool = False) -> None:
+    """Refuse to overwrite, and refuse media and JSON both on standard output."""
+    if path == "-":
+        if json_output:
+            raise UsageError("--json and media cannot both go to standard output")
+    elif Path(path).exists() and not overwrite:
+        raise UsageError(f"{path} exists; -y replaces it")
+
+
+@contextlib.contextmanager
+def whole_file(path: str) -> Iterator[str]:
+    """A temporary path beside `path`, renamed to it on success and removed on failure."""
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise UsageError(f"no such folder: {target.parent}")
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+    )
+    os.close(handle)
+    try:
+        yield name
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, target)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def read_input(path: str) -> bytes:
+    """All bytes of a file, or of standard input for `-`."""
+    if path == "-":
+        return sys.stdin.buffer.read()
+    if not Path(path).is_file():
+        raise UsageError(f"no such file: {path}")
+    return Path(path).read_bytes()
+
+
+def progress(items: Iterable[Item], *, what: str, total: int | None = None) -> Iterable[Item]:
+    """The items, with a progress bar on standard error if that is a terminal."""
+    return tqdm(items, desc=what, total=total, unit="clip", disable=not sys.stderr.isatty())
+
+
+def report(args: argparse.Namespace, facts: dict[str, Any], line: str) -> None:
+    """Print the facts as JSON on stdout if asked, else one line on stderr."""
+    if args.json:
+        print(json.dumps(facts))
+    else:
+        print(line, file=sys.stderr)
+
+
+def rate_facts(size: int, frames: int, width: int, height: int, fps: Fraction) -> dict[str, Any]:
+    """bytes, frames, geometry, kbps and bits a pixel of a coded video."""
+    seconds = frames / float(fps)
+    return {
+        "bytes": size,
+        "frames": frames,
+        "width": width,
+        "height": height,
+        "fps": float(fps),
+        "kbps": round(size * 8 / 1000 / seconds, 4) if seconds else 0.0,
+        "bpp": round(size * 8 / (frames * width * height), 6) if frames else 0.0,
+    }

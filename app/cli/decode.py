@@ -1,0 +1,100 @@
+"""`gistcast decode`: a `.gist` file becomes a video again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+
+from gistcast.api import models_for
+from gistcast.cli import common
+from gistcast.codec.decoder import DecodedClip, Decoder
+from gistcast.codec.encoder import LAYER_SETS
+from gistcast.codec.errors import CorruptError
+from gistcast.codec.file import GistFile, read_gist, select_layers
+from gistcast.codec.media import VideoInfo, VideoWriter
+
+EPILOG = """examples:
+  gistcast decode in.gist -o out.mp4
+  gistcast decode in.gist -o sketch.y4m --no-refine
+  gistcast decode in.gist -o - | ffplay -
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "decode",
+        help=".gist -> video",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", metavar="IN.gist", help="coded file, or - for stdin")
+    common.add_output(parser, "OUT.mp4, .mkv or .y4m, or - for y4m on stdout")
+    parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer used")
+    add_refine(parser)
+    common.add_device(parser)
+    parser.set_defaults(run=run)
+
+
+def add_refine(parser: argparse.ArgumentParser) -> None:
+    """--no-refine and --refine."""
+    parser.add_argument("--no-refine", action="store_true", help="show the sketch, skip stage 2")
+    parser.add_argument(
+        "--refine",
+        choices=("fidelity", "balanced", "detail"),
+        default="balanced",
+        help="what stage 2 favours",
+    )
+
+
+def _clips(parsed: GistFile, decoder: Decoder, layers: str) -> Iterable[DecodedClip]:
+    coded = common.progress(parsed.clips, what="decode", total=len(parsed.clips))
+    for clip in coded:
+        packets = select_layers(clip.packets, layers)
+        if packets:
+            yield decoder.decode_clip(packets, clip.number)
+
+
+def _missing_clips(parsed: GistFile) -> int:
+    """Clips that are absent before the last one that was found."""
+    return parsed.clips[-1].number + 1 - len(parsed.clips) if parsed.clips else 0
+
+
+def run(args: argparse.Namespace) -> None:
+    """Decode."""
+    common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
+    started = time.monotonic()
+    parsed = read_gist(common.read_input(args.input))
+    if not any(select_layers(c.packets, args.layers) for c in parsed.clips):
+        raise CorruptError(f"the file holds no {args.layers} layer", field="packet")
+    header = parsed.header
+    model, refiner = models_for(header, refine=not args.no_refine, device=args.device)
+    decoder = Decoder(parsed.header_bytes, model, refiner, args.refine)
+    info = VideoInfo(header.width, header.height, header.fps)
+    clips = _clips(parsed, decoder, args.layers)
+    if args.output == "-":
+        frames, damaged = _write(VideoWriter(sys.stdout.buffer, info), clips)
+    else:
+        with common.whole_file(args.output) as name:
+            frames, damaged = _write(VideoWriter(name, info), clips)
+    damaged += _missing_clips(parsed) + sum(
+        not c.complete for c in parsed.clips if args.layers == "residual"
+    )
+    for offset, message in parsed.damage:
+        print(f"gistcast decode: damage at byte {offset}: {message}", file=sys.stderr)
+    damaged = max(damaged, int(bool(parsed.damage)))
+    seconds = round(time.monotonic() - started, 3)
+    facts = {"frames": frames, "seconds": seconds, "clips_damaged": damaged}
+    common.report(args, facts, f"{frames} frames, {damaged} clips damaged, {seconds:g} s")
+
+
+def _write(writer: VideoWriter, clips: Iterable[DecodedClip]) -> tuple[int, int]:
+    frames = damaged = 0
+    for decoded in clips:
+        writer.write(decoded.clip)
+        frames += decoded.clip.frames
+        damaged += bool(decoded.damage)
+    writer.close()
+    return frames, damaged

@@ -1,0 +1,137 @@
+"""`gistcast encode`: a video becomes a `.gist` file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+from gistcast.api import load_model
+from gistcast.cli import common
+from gistcast.codec.clip import CLIP_FRAMES, Clip
+from gistcast.codec.encoder import LAYER_SETS, PRESETS, Encoder, EncodeSettings
+from gistcast.codec.file import index_chunk
+from gistcast.codec.media import VideoReader, read_clips
+from gistcast.codec.packet import LATENT, TEXT, Packet
+
+EPILOG = """examples:
+  gistcast encode in.mp4 -o out.gist -q 40
+  gistcast encode in.mp4 -o out.gist --size 128x128 --bitrate 8k --text "a dog running"
+  ffmpeg -i in.mp4 -f yuv4mpegpipe - | gistcast encode - -o - --clip-bytes 600 > out.gist
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "encode",
+        help="video -> .gist",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", metavar="IN", help="video file, or - for y4m on stdin")
+    common.add_output(parser, "the .gist file, or - for stdout")
+    add_settings(parser)
+    parser.add_argument("--index", action="store_true", help="append a seek index")
+    common.add_device(parser)
+    parser.set_defaults(run=run)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The arguments that become `EncodeSettings`, and size and frame rate."""
+    rate = parser.add_mutually_exclusive_group()
+    rate.add_argument("-q", "--quality", type=float, help="0..100, more is better (default 50)")
+    rate.add_argument("--bitrate", type=common.parse_rate, help="bits a second, such as 8k")
+    rate.add_argument("--clip-bytes", type=int, metavar="N", help="hard limit for every clip")
+    parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer sent")
+    parser.add_argument("--text", help="description of the video")
+    parser.add_argument(
+        "--latent", choices=("off", "on", "auto"), default="off", help="send a latent and its gist"
+    )
+    parser.add_argument("--residual-layers", type=int, metavar="N", help="number of them")
+    parser.add_argument("--size", type=common.parse_size, metavar="WxH", help="crop and scale to")
+    parser.add_argument("--fps", type=common.parse_fps, metavar="F", help="sample at this rate")
+    parser.add_argument("--clip", type=int, choices=CLIP_FRAMES, default=32, help="frames a clip")
+    parser.add_argument("--preset", choices=PRESETS, default="medium")
+    parser.add_argument("--seed", type=int, default=0, help="of the decoder's randomness")
+
+
+def settings_of(args: argparse.Namespace) -> EncodeSettings:
+    """`EncodeSettings` from parsed arguments."""
+    return EncodeSettings(
+        quality=args.quality,
+        clip_bytes=args.clip_bytes,
+        bitrate=args.bitrate,
+        clip_frames=args.clip,
+        preset=args.preset,
+        text=args.text,
+        layers=args.layers,
+        latent=args.latent,
+        seed=args.seed,
+        residual_layers=args.residual_layers,
+    )
+
+
+class _Tally:
+    """Counts bytes by kind of layer while pieces go out."""
+
+    def __init__(self) -> None:
+        self.layers = {"text": 0, "latent": 0, "residual": 0, "headers": 0}
+        self.sizes: list[int] = []
+        self.frames = 0
+
+    def clip(self, packets: list[Packet], header: bytes) -> bytes:
+        piece = b"".join(p.to_bytes(header) for p in packets)
+        for packet in packets:
+            kind = {TEXT: "text", LATENT: "latent"}.get(packet.layer, "residual")
+            self.layers[kind] += len(packet.payload)
+        self.layers["headers"] += len(piece) - sum(len(p.payload) for p in packets)
+        self.sizes.append(len(piece))
+        return piece
+
+
+def _pieces(
+    clips: Iterable[Clip], encoder: Encoder, tally: _Tally, index: bool
+) -> Iterator[bytes]:
+    tally.layers["headers"] += len(encoder.header)
+    yield encoder.header
+    for clip in clips:
+        tally.frames += clip.frames
+        yield tally.clip(encoder.encode_clip(clip), encoder.header)
+    if index:
+        chunk = index_chunk(tally.sizes, encoder.header)
+        tally.layers["headers"] += len(chunk)
+        yield chunk
+
+
+def run(args: argparse.Namespace) -> None:
+    """Encode."""
+    common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
+    settings = settings_of(args)
+    started = time.monotonic()
+    with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
+        encoder = Encoder(reader.info, settings, load_model(settings, args.device))
+        count = reader.frame_count
+        total = -(-count // settings.clip_frames) if count else None
+        clips = common.progress(
+            read_clips(reader, settings.clip_frames), what="encode", total=total
+        )
+        tally = _Tally()
+        pieces = _pieces(clips, encoder, tally, args.index)
+        if args.output == "-":
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+        else:
+            with common.whole_file(args.output) as name, open(name, "wb") as file:
+                file.writelines(pieces)
+        info = reader.info
+    size = sum(tally.layers.values())
+    facts = common.rate_facts(size, tally.frames, info.width, info.height, info.fps)
+    facts |= {"seconds": round(time.monotonic() - started, 3), "layers": tally.layers}
+    line = (
+        f"{tally.frames} frames {info.width}x{info.height} at {float(info.fps):g} fps: "
+        f"{size} bytes, {facts['kbps']:g} kbps, {facts['seconds']:g} s"
+    )
+    common.report(args, facts, line)

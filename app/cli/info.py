@@ -1,0 +1,103 @@
+"""`gistcast info`: every field of a `.gist` file, and where its bytes went."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from gistcast.cli import common
+from gistcast.codec.errors import CorruptError
+from gistcast.codec.file import CodedClip, GistFile, read_gist, read_index
+from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, Packet
+from gistcast.codec.quantiser import luma_step
+from gistcast.codec.text import decode_text
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("info", help="fields and bytes of a .gist file")
+    parser.add_argument("input", metavar="IN.gist", help="coded file, or - for stdin")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=run)
+
+
+def layer_name(layer: int) -> str:
+    """text, latent or residual.k."""
+    return {TEXT: "text", LATENT: "latent"}.get(layer, f"residual.{layer - RESIDUAL}")
+
+
+def _packet_facts(packet: Packet) -> dict[str, Any]:
+    facts: dict[str, Any] = {"layer": layer_name(packet.layer), "bytes": len(packet.payload)}
+    if packet.layer == TEXT:
+        try:
+            facts["text"] = decode_text(packet.payload)
+        except CorruptError as error:
+            facts["damage"] = str(error)
+    if packet.layer == RESIDUAL and packet.payload:
+        facts["quantiser"] = packet.payload[0]
+        facts["luma_step"] = round(luma_step(packet.payload[0]), 3)
+    return facts
+
+
+def _clip_facts(clip: CodedClip, parsed: GistFile) -> dict[str, Any]:
+    header = parsed.header
+    frames = clip.packets[0].frames or header.clip_frames
+    pts = clip.packets[0].pts
+    return {
+        "number": clip.number,
+        "offset": clip.offset,
+        "bytes": clip.size,
+        "frames": frames,
+        "pts": clip.number * header.clip_frames if pts is None else pts,
+        "complete": clip.complete,
+        "layers": [_packet_facts(p) for p in clip.packets],
+    }
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """All facts of a file, as JSON-ready values."""
+    parsed = read_gist(data)
+    header = parsed.header
+    clips = [_clip_facts(c, parsed) for c in parsed.clips]
+    layers: dict[str, int] = {}
+    for coded in parsed.clips:
+        for packet in coded.packets:
+            name = layer_name(packet.layer)
+            layers[name] = layers.get(name, 0) + len(packet.payload)
+    layers["headers"] = parsed.size - sum(layers.values())
+    frames = sum(c["frames"] for c in clips)
+    return {
+        "version": f"{data[3] >> 4}.{data[3] & 15}",
+        **common.rate_facts(parsed.size, frames, header.width, header.height, header.fps),
+        "time_base": f"{header.fps.denominator}/{header.fps.numerator}",
+        "clip_frames": header.clip_frames,
+        "seed": header.seed,
+        "tables": header.tables.hex(),
+        "model": header.model_id,
+        "weights": header.weights.hex() if header.model_id else None,
+        "indexed": read_index(data) is not None,
+        "layers": layers,
+        "clips": clips,
+        "damage": [{"offset": offset, "message": message} for offset, message in parsed.damage],
+    }
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the facts."""
+    facts = describe(common.read_input(args.input))
+    if args.json:
+        print(json.dumps(facts))
+        return
+    for key, value in facts.items():
+        if key not in ("clips", "damage", "layers"):
+            print(f"{key:12} {value}")
+    for name, size in facts["layers"].items():
+        print(f"{name:12} {size} bytes, {100 * size / max(1, facts['bytes']):.1f} %")
+    for clip in facts["clips"]:
+        parts = ", ".join(f"{p['layer']} {p['bytes']}" for p in clip["layers"])
+        text = "".join(f" {p['text']!r}" for p in clip["layers"] if "text" in p)
+        state = "" if clip["complete"] else " INCOMPLETE"
+        print(f"clip {clip['number']:<6} {clip['frames']} frames, {clip['bytes']} bytes: {parts}{text}{state}")
+    for damage in facts["damage"]:
+        print(f"damage       byte {damage['offset']}: {damage['message']}")

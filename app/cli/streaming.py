@@ -1,0 +1,185 @@
+"""`gistcast send` and `gistcast receive`: a clip stream over WebRTC, two processes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from gistcast.api import load_model, models_for
+from gistcast.cli import common
+from gistcast.cli.decode import add_refine
+from gistcast.cli.encode import add_settings, settings_of
+from gistcast.codec.decoder import Decoder
+from gistcast.codec.encoder import Encoder
+from gistcast.codec.header import parse_header
+from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter, read_clips
+from gistcast.stream import (
+    ClipSink,
+    EncodedSource,
+    GistSink,
+    GistSource,
+    ReceiveSettings,
+    SendSettings,
+    SendSummary,
+    Tee,
+    VideoSink,
+    receive,
+    send,
+)
+
+EPILOG = """examples:
+  gistcast receive -o out.mp4 --listen 127.0.0.1:8787
+  gistcast send in.mp4 --to http://127.0.0.1:8787/whip --bitrate 12k --size 128x128
+  gistcast send in.gist --to http://127.0.0.1:8787/whip --drop 0.2     (emulated loss)
+"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register both commands."""
+    _add_send(commands)
+    _add_receive(commands)
+
+
+def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "send",
+        help="stream a video or a .gist file to a receiver",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", metavar="IN", help="video, .gist file, or - for y4m on stdin")
+    parser.add_argument("--to", required=True, metavar="URL", help="the receiver's WHIP endpoint")
+    add_settings(parser)
+    parser.add_argument(
+        "--as-fast-as-possible", action="store_true", help="do not wait for the clock"
+    )
+    parser.add_argument("--link-rate", type=common.parse_rate, default=8e6, help="pacing ceiling")
+    parser.add_argument("--protect", type=int, default=0, help="parity after every N messages")
+    parser.add_argument("--base-copies", type=int, default=0, help="copies of the base layer")
+    parser.add_argument("--drop", type=float, default=0.0, help="emulate: share of messages lost")
+    parser.add_argument("--drop-seed", type=int, default=0, help="emulate: which ones")
+    parser.add_argument("--token", help="bearer token of the receiver")
+    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the receiver")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    common.add_device(parser)
+    parser.set_defaults(run=run_send)
+
+
+def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "receive",
+        help="receive one stream and write it",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    common.add_output(parser, "OUT.mp4, .mkv, .y4m (decoded) or .gist (as it came)")
+    parser.add_argument("--keep", metavar="OUT.gist", help="also keep the coded stream")
+    parser.add_argument("--listen", default="127.0.0.1:8787", metavar="HOST:PORT")
+    parser.add_argument("--token", help="bearer token to ask for")
+    parser.add_argument("--wait", type=float, help="seconds to wait for a sender")
+    add_refine(parser)
+    common.add_device(parser)
+    parser.set_defaults(run=run_receive)
+
+
+def _settings(args: argparse.Namespace) -> SendSettings:
+    return SendSettings(
+        realtime=not args.as_fast_as_possible,
+        rate=args.link_rate,
+        protect=args.protect,
+        base_copies=args.base_copies,
+        drop=args.drop,
+        drop_seed=args.drop_seed,
+    )
+
+
+async def _send_gist(args: argparse.Namespace) -> SendSummary:
+    source = GistSource(common.read_input(args.input))
+    return await send(source, args.to, _settings(args), token=args.token, patience=args.wait)
+
+
+async def _send_video(args: argparse.Namespace) -> SendSummary:
+    settings = settings_of(args)
+    with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
+        encoder = Encoder(reader.info, settings, load_model(settings, args.device))
+        clips = read_clips(reader, settings.clip_frames)
+        source = EncodedSource(clips, reader.info.fps, encoder)
+        return await send(source, args.to, _settings(args), token=args.token, patience=args.wait)
+
+
+def run_send(args: argparse.Namespace) -> None:
+    """Send."""
+    work = _send_gist if args.input.endswith(".gist") else _send_video
+    summary = asyncio.run(work(args))
+    if args.json:
+        print(json.dumps(summary.to_json()))
+    else:
+        print(summary.line(), file=sys.stderr)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT` -> (host, port)."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise common.UsageError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8787")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def make_decoder(*, refine: bool, mode: str, device: str) -> Callable[[bytes], Decoder]:
+    """Opens stream headers: gist model where needed, refiner if wanted."""
+
+    def open_stream(header_bytes: bytes) -> Decoder:
+        header, _ = parse_header(header_bytes)
+        model, refiner = models_for(header, refine=refine, device=device)
+        return Decoder(header_bytes, model, refiner, mode)
+
+    return open_stream
+
+
+def run_receive(args: argparse.Namespace) -> None:
+    """Receive one stream."""
+    common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
+    if args.output == "-":
+        raise common.UsageError("receive writes a file; give it a name")
+    host, port = parse_address(args.listen)
+    decoder = make_decoder(refine=not args.no_refine, mode=args.refine, device=args.device)
+
+    def announce(url: str) -> None:
+        print(f"listening: {url}", file=sys.stderr, flush=True)
+
+    with common.whole_file(args.output) as name, open(args.keep or "/dev/null", "wb") as kept:
+        sink: ClipSink
+        if Path(name).suffix == ".gist":
+            with open(name, "wb") as coded:
+                sink = GistSink(coded)
+                summary = asyncio.run(_receive(args, sink, host, port, announce))
+        else:
+            sink = VideoSink(decoder, lambda info: _writer(name, info))
+            if args.keep:
+                sink = Tee(sink, GistSink(kept))
+            summary = asyncio.run(_receive(args, sink, host, port, announce))
+    facts, line = summary
+    common.report(args, facts, line)
+
+
+def _writer(name: str, info: VideoInfo) -> VideoWriter:
+    return VideoWriter(name, info)
+
+
+async def _receive(
+    args: argparse.Namespace, sink: ClipSink, host: str, port: int, announce: Callable[[str], None]
+) -> tuple[dict[str, object], str]:
+    summary = await receive(
+        sink,
+        ReceiveSettings(),
+        host=host,
+        port=port,
+        token=args.token,
+        wait=args.wait,
+        listening=announce,
+    )
+    return summary.to_json(), summary.line()
