@@ -1,0 +1,158 @@
+"""What loss does to the picture: a table, measured over WebRTC on the loopback.
+
+    python -m gistcast.stream.losstable VIDEO... [--size WxH] [--clip-bytes N] [--frames N]
+
+The first clip of every video is coded once, as one stream; the stream is then sent from one peer
+to another with emulated loss (see `gistcast.stream.loss`) under several kinds of protection, and
+what arrives is decoded and compared with the source. Networks stay out of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.colour import clip_to_rgb
+from gistcast.codec.decoder import DecodedClip, Decoder
+from gistcast.codec.encoder import EncodeSettings
+from gistcast.codec.file import encode_video
+from gistcast.codec.media import load_clip
+from gistcast.codec.packet import Packet
+from gistcast.stream.receiver import ReceiveSummary
+from gistcast.stream.sender import SendSettings, SendSummary
+from gistcast.stream.session import receive, send
+from gistcast.stream.sinks import VideoSink
+from gistcast.stream.sources import GistSource
+
+LOSSES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4)
+PROTECTIONS = {
+    "none": (0, 0),
+    "1 copy of the base": (0, 1),
+    "parity over 4": (4, 0),
+    "parity over 4, 1 copy of the base": (4, 1),
+    "everything twice": (1, 0),
+}  #: name: (protect, base_copies)
+
+
+class _Keep:
+    """A writer that keeps its clips."""
+
+    def __init__(self) -> None:
+        self.clips: list[Clip] = []
+
+    def write(self, clip: Clip) -> None:
+        self.clips.append(clip)
+
+    def close(self) -> None:
+        return
+
+
+class _Remembering:
+    """A decoder that decodes each run of layers once: the passages have most in common."""
+
+    def __init__(self, header: bytes, known: dict[tuple[int, int], DecodedClip]) -> None:
+        self._decoder = Decoder(header)
+        self.header = self._decoder.header
+        self._known = known
+
+    def decode_clip(self, packets: Sequence[Packet]) -> DecodedClip:
+        key = (packets[0].clip, len(packets))
+        if key not in self._known:
+            self._known[key] = self._decoder.decode_clip(packets)
+        return self._known[key]
+
+
+def rgb_psnr(clip: Clip, reference: Clip) -> float:
+    """PSNR over all frames and the three channels, in dB."""
+    difference = clip_to_rgb(clip).astype(np.float64) - clip_to_rgb(reference)
+    return float(10 * np.log10(255**2 / max(1e-9, np.mean(difference**2))))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One passage of the stream."""
+
+    sent: SendSummary
+    received: ReceiveSummary
+    psnr: list[float]  # of every clip
+
+
+async def pass_stream(
+    coded: bytes,
+    clips: Sequence[Clip],
+    settings: SendSettings,
+    known: dict[tuple[int, int], DecodedClip],
+) -> Outcome:
+    """Send a coded file to ourselves and compare what arrives with `clips`.
+
+    Args:
+        known: decoded clips by number and layers, added to.
+    """
+    keep = _Keep()
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    sink = VideoSink(lambda header: _Remembering(header, known), lambda _: keep)
+    receiving = asyncio.create_task(receive(sink, listening=url.set_result, progress=None))
+    sent = await send(GistSource(coded), await url, settings, progress=None)
+    received = await receiving
+    psnr = [rgb_psnr(got, want) for got, want in zip(keep.clips, clips, strict=True)]
+    return Outcome(sent, received, psnr)
+
+
+async def table(coded: bytes, clips: Sequence[Clip], seeds: int) -> None:
+    """Print the table, in Markdown."""
+    print(
+        "| loss | protection | message bytes | whole | partial | nothing | RGB-PSNR | worst tenth |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    known: dict[tuple[int, int], DecodedClip] = {}
+    for loss in LOSSES:
+        for name, (protect, copies) in PROTECTIONS.items():
+            outcomes = []
+            for seed in range(seeds if loss else 1):
+                settings = SendSettings(
+                    realtime=False, protect=protect, base_copies=copies, drop=loss, drop_seed=seed
+                )
+                outcomes.append(await pass_stream(coded, clips, settings, known))
+            print(_row(loss, name, outcomes), flush=True)
+
+
+def _row(loss: float, name: str, outcomes: list[Outcome]) -> str:
+    values = sorted(value for outcome in outcomes for value in outcome.psnr)
+    tenth = values[: max(1, len(values) // 10)]
+    counts = [
+        sum(getattr(outcome.received, kind) for outcome in outcomes)
+        for kind in ("complete", "partial", "concealed")
+    ]
+    shares = " | ".join(f"{100 * count / len(values):.0f} %" for count in counts)
+    size = np.mean([outcome.sent.message_bytes for outcome in outcomes])
+    return (
+        f"| {loss:.0%} | {name} | {size:.0f} | {shares} "
+        f"| {np.mean(values):.2f} | {np.mean(tenth):.2f} |"
+    )
+
+
+def main() -> None:
+    """Code, send, compare."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    parser.add_argument("--size", default="64x64", metavar="WxH")
+    parser.add_argument("--clip-bytes", type=int, default=2400, metavar="N")
+    parser.add_argument("--frames", type=int, default=32, choices=(8, 16, 32))
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions of each lossy passage")
+    args = parser.parse_args()
+    width, height = map(int, args.size.split("x"))
+    loaded = [load_clip(video, size=(width, height), frames=args.frames) for video in args.videos]
+    clips = [clip for clip, _ in loaded if clip.frames == args.frames]
+    settings = EncodeSettings(clip_bytes=args.clip_bytes, clip_frames=args.frames)
+    coded = encode_video(clips, loaded[0][1], settings)
+    print(f"{len(clips)} clips of {args.frames} frames, {args.size}, {len(coded)} bytes\n")
+    asyncio.run(table(coded, clips, args.seeds))
+
+
+if __name__ == "__main__":
+    main()
