@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -30,6 +30,7 @@ class Case:
         name: of the file, for people.
         clip: the reference.
         fps: frames a second.
+        text: what the clip shows, for codecs that send a description.
         metrics: what is measured.
         network: LPIPS, shared between cases.
     """
@@ -37,6 +38,7 @@ class Case:
     name: str
     clip: Clip
     fps: Fraction
+    text: str | None = None
     metrics: tuple[str, ...] = METRICS
     network: Lpips | None = None
     hash: str = field(init=False)
@@ -54,13 +56,14 @@ def load_case(
     path: str | Path,
     size: tuple[int, int],
     *,
+    text: str | None = None,
     metrics: tuple[str, ...] = METRICS,
     network: Lpips | None = None,
     frames: int = CLIP_FRAMES,
 ) -> Case:
     """The first `frames` frames of a file, centre-cropped and scaled to `size` (width, height)."""
     clip, info = load_clip(path, size=size, frames=frames)
-    return Case(Path(path).name, clip, info.fps, metrics, network)
+    return Case(Path(path).name, clip, info.fps, text, metrics, network)
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,24 @@ class Step:
     def run(self, case: Case) -> tuple[Coded, list[Row]]:
         """Encode, decode and measure."""
         small = self.arm.reduce(case.clip)
-        coded = self.codec.code(small, case.fps, self.point)
-        rows = []
-        for fill in self.arm.fills():
-            shown = self.arm.restore(coded.decoded, fill, case.clip)
-            rows.append(self._row(case, fill, coded, shown))
-        return coded, rows
+        coded = self.codec.code(small, case.fps, self.point, case.text)
+        shown = self.shown(case, coded)
+        return coded, [self._row(case, arm, coded, clip) for arm, clip in shown.items()]
+
+    def shown(self, case: Case, coded: Coded) -> dict[str, Clip]:
+        """What a viewer may see of a payload, by the name of the arm in `results.json`."""
+        if coded.variants:
+            return dict(coded.variants)
+        return {
+            self.arm.row_name(fill): self.arm.restore(coded.decoded, fill, case.clip)
+            for fill in self.arm.fills()
+        }
 
     def key(self, case: Case) -> str:
         """Everything that the rows depend on, hashed."""
+        described = {"text": case.text} if self.codec.uses_text else {}
         return key_of(
+            **described,
             clip=case.hash,
             fps=str(case.fps),
             codec=self.codec.name,
@@ -94,12 +105,12 @@ class Step:
             libraries=[av.__version__, *map(str, av.library_versions.values())],
         )
 
-    def _row(self, case: Case, fill: str, coded: Coded, shown: Clip) -> Row:
+    def _row(self, case: Case, arm: str, coded: Coded, shown: Clip) -> Row:
         clip = case.clip
         seconds = clip.frames / case.fps
         row: Row = {
             "codec": self.codec.name,
-            "arm": self.arm.row_name(fill),
+            "arm": arm,
             "clip": case.name,
             "width": clip.width,
             "height": clip.height,
@@ -118,32 +129,36 @@ class Step:
 
 
 def curve(
-    case: Case, codec: Codec, arm: Arm, points: Sequence[float], cache: RowCache, ceiling: int
-) -> Iterator[list[Row]]:
-    """Rows of one codec and arm from the coarsest point on, until one exceeds `ceiling` bytes."""
+    case: Case,
+    codec: Codec,
+    arm: Arm,
+    points: Sequence[float],
+    cache: RowCache,
+    ceiling: float,
+    keep: dict[str, Coded] | None = None,
+) -> Iterator[Row]:
+    """Rows of one codec and arm from the coarsest point on, until one exceeds `ceiling` bytes.
+
+    Args:
+        case, codec, arm: what is coded, by whom, behind what.
+        points: operating points, coarsest first.
+        cache: where rows are looked up and stored.
+        ceiling: bytes.
+        keep: takes what was coded anew, by key, for those who want its pictures.
+
+    Raises:
+        GistcastError: the codec cannot code this clip.
+    """
     for point in points:
         step = Step(codec, arm, point)
         key = step.key(case)
         rows = cache.get(key)
         if rows is None:
-            rows = step.run(case)[1]
+            coded, rows = step.run(case)
             cache.put(key, rows)
-        yield [{**row, "clip": case.name} for row in rows]
+            if keep is not None:
+                keep[key] = coded
+        for row in rows:
+            yield {**row, "clip": case.name}
         if rows[0]["bytes"] > ceiling:
             return
-
-
-def sweep(
-    case: Case,
-    codecs: Iterable[Codec],
-    arms: Sequence[Arm],
-    cache: RowCache,
-    *,
-    ceiling: int,
-    every: int = 1,
-) -> Iterator[Row]:
-    """All rows of a clip; `every` = 2 takes every second point, for a first look."""
-    for codec in codecs:
-        for arm in arms:
-            for rows in curve(case, codec, arm, codec.points[::every], cache, ceiling):
-                yield from rows

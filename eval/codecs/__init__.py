@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gistcast.codec.errors import UsageError
-from gistcast.eval.codecs.base import Codec, Coded
+from gistcast.eval.codecs.base import Codec, Coded, spread
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec
 from gistcast.eval.codecs.svtav1 import SVT_AV1
 from gistcast.eval.codecs.vp9 import VP9
@@ -12,7 +12,7 @@ from gistcast.eval.codecs.x265 import X265
 
 STANDARD: tuple[FfmpegCodec, ...] = (X264, X265, VP9, SVT_AV1)
 
-__all__ = ["STANDARD", "Codec", "Coded", "standard_codec"]
+__all__ = ["STANDARD", "Codec", "Coded", "spread", "standard_codec"]
 
 
 def standard_codec(name: str) -> FfmpegCodec:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
 from gistcast.codec.clip import Clip
+from gistcast.codec.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,9 @@ class Coded:
         payload: the bytes that are counted, packet by packet; `decoded` was made from them.
         decoded: what a viewer sees.
         encode_seconds, decode_seconds: wall time on one thread, set-up included.
-        views: further pictures of the same payload ("gist", "sketch"), for film strips.
+        variants: what a receiver may show of the same payload, where it has a choice: each
+            becomes a row of its own under this arm's name, instead of `decoded`.
+        views: further pictures of the payload, for film strips.
         layers: bytes of each layer, for a layered codec.
     """
 
@@ -26,6 +29,7 @@ class Coded:
     decoded: Clip
     encode_seconds: float
     decode_seconds: float
+    variants: Mapping[str, Clip] = field(default_factory=dict)
     views: Mapping[str, Clip] = field(default_factory=dict)
     layers: Mapping[str, int] = field(default_factory=dict)
 
@@ -49,8 +53,22 @@ class Codec(Protocol):
     def counted(self) -> str:
         """How bytes are counted, in a sentence."""
 
+    @property
+    def uses_text(self) -> bool:
+        """Whether the payload depends on the clip's description."""
+
     def settings(self, point: float) -> str:
         """Everything that the result depends on besides the clip, for people and cache keys."""
 
-    def code(self, clip: Clip, fps: Fraction, point: float) -> Coded:
-        """Encode and decode `clip`, at most 32 frames."""
+    def code(self, clip: Clip, fps: Fraction, point: float, text: str | None = None) -> Coded:
+        """Encode and decode `clip`, at most 32 frames, described by `text`."""
+
+
+def spread(points: Sequence[float], count: int | None) -> list[float]:
+    """`count` of the points, evenly spread from the first to the last; all for None."""
+    if count is None or count >= len(points):
+        return list(points)
+    if count < 1:
+        raise UsageError("a curve needs at least one point")
+    last = len(points) - 1
+    return [points[round(i * last / max(1, count - 1))] for i in range(count)]

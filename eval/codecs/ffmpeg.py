@@ -47,14 +47,15 @@ class FfmpegCodec:
     strip: Callable[[bytes], bytes]
     points: tuple[float, ...]
     counted: str
+    uses_text: bool = False
 
     def settings(self, point: float) -> str:
         """FFmpeg's command-line spelling of the options."""
         pairs = " ".join(f"-{name} {value}" for name, value in self.options(point).items())
         return f"-c:v {self.encoder} -threads 1 {pairs}"
 
-    def code(self, clip: Clip, fps: Fraction, point: float) -> Coded:
-        """Encode and decode one clip.
+    def code(self, clip: Clip, fps: Fraction, point: float, text: str | None = None) -> Coded:
+        """Encode and decode one clip; the text is not sent.
 
         Raises:
             GistcastError: the encoder or the decoder is missing in this build, or failed.

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from gistcast.eval.metrics.meter import METRICS, Meter
+from gistcast.eval.metrics.perceptual import PerceptualMeter
 
-__all__ = ["METRICS", "Meter"]
+__all__ = ["METRICS", "Meter", "PerceptualMeter"]

@@ -46,7 +46,7 @@ def _similarity(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     # the squares' windows are taken about mid-grey: the variances keep their digits in float32
     a, b = a - 128, b - 128
     blurred = _blur(torch.cat([a, b, a * a, b * b, a * b]))
-    mean_a, mean_b, aa, bb, ab = blurred.unflatten(0, (5, count)).unbind()
+    mean_a, mean_b, aa, bb, ab = torch.split(blurred, count)
     contrast = (2 * (ab - mean_a * mean_b) + _C2) / (aa - mean_a**2 + bb - mean_b**2 + _C2)
     mean_a, mean_b = mean_a + 128, mean_b + 128
     luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)

@@ -1,0 +1,169 @@
+"""Film strips: the same frames of a clip as each codec shows them at about the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.colour import clip_to_rgb
+from gistcast.eval.arms import Arm
+from gistcast.eval.cache import Row, RowCache
+from gistcast.eval.codecs import Codec, Coded
+from gistcast.eval.hull import full_rate
+from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
+from gistcast.eval.png import encode_png
+from gistcast.eval.summary import OURS
+from gistcast.eval.sweep import Case, Step
+
+_STRIP_PIXELS = 200_000  # of one strip, all its frames together
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Frames of a clip side by side.
+
+    Attributes:
+        label: what it is.
+        note: its bytes and figures.
+        png: the frames in one row, as a PNG file.
+    """
+
+    label: str
+    note: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures of one clip, all with the same frames.
+
+    Attributes:
+        clip: name of the clip.
+        width, height: of a frame.
+        frames: indices of the frames that are shown.
+        budget: bytes that the pictures were chosen for.
+        pictures: source first.
+    """
+
+    clip: str
+    width: int
+    height: int
+    frames: tuple[int, ...]
+    budget: float
+    pictures: tuple[Picture, ...]
+
+
+Candidate = tuple[Step, Row]
+
+
+def make_strip(
+    case: Case,
+    curves: Iterable[tuple[Codec, Arm]],
+    cache: RowCache,
+    kept: Mapping[str, Coded],
+    budget: float,
+) -> Strip:
+    """Pictures of a clip at `budget` bytes.
+
+    Args:
+        case: the clip.
+        curves: what was measured.
+        cache: where its rows are.
+        kept: payloads at hand by key; others are coded again.
+        budget: bytes.
+    """
+    candidates = list(_candidates(case, curves, cache))
+    film = _Film(case, kept, _shown_frames(case.clip))
+    pictures = [Picture("source", "", film.png(case.clip))]
+    ours = _best([c for c in candidates if _is_sketch(c[1])], budget, "psnr_rgb")
+    limit = budget
+    if ours is not None:
+        pictures += film.ours(ours, candidates)
+        limit = ours[1]["bytes"]
+    standard = [c for c in candidates if c[1]["codec"] != OURS]
+    chosen = {
+        "best PSNR": _best(standard, limit, "psnr_rgb"),
+        "best LPIPS": _best(standard, limit, "lpips_alex"),
+        "every frame": min(
+            (c for c in standard if full_rate(c[1])),
+            key=lambda c: (max(c[1]["bytes"], limit), -c[1]["psnr_rgb"]),
+            default=None,
+        ),
+    }
+    for why, candidate in chosen.items():
+        if candidate is not None:
+            pictures.append(film.picture(f"standard, {why}", candidate, who=True))
+    size = (case.clip.width, case.clip.height)
+    return Strip(case.name, *size, film.frames, budget, tuple(pictures))
+
+
+@dataclass(frozen=True)
+class _Film:
+    """Makes the pictures of one clip."""
+
+    case: Case
+    kept: Mapping[str, Coded]
+    frames: tuple[int, ...]
+
+    def picture(self, label: str, candidate: Candidate, *, who: bool = False) -> Picture:
+        """What a candidate's row was measured on; `who` names the codec and arm."""
+        step, row = candidate
+        coded = self.kept.get(step.key(self.case)) or step.run(self.case)[0]
+        shown = step.shown(self.case, coded)[row["arm"]]
+        note = (f"{row['codec']} {row['arm']}, " if who else "") + _note(row)
+        return Picture(label, note, self.png(shown))
+
+    def ours(self, sketch: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
+        """Text alone, latent alone, sketch and regenerated clip, as far as they were measured."""
+        refined = sketch[1]["arm"].replace("sketch", "refined")
+        found = {
+            "gist from text": [c for c in candidates if c[1]["arm"] == "text"],
+            "gist from the latent": [c for c in candidates if c[1]["arm"] == "latent"],
+            "sketch": [sketch],
+            "regenerated": [c for c in candidates if c[1]["arm"] == refined and c[0] == sketch[0]],
+        }
+        return [self.picture(label, some[0]) for label, some in found.items() if some]
+
+    def png(self, clip: Clip) -> bytes:
+        """The chosen frames side by side."""
+        rgb = clip_to_rgb(clip)[list(self.frames)]
+        return encode_png(np.concatenate(list(rgb), 1))
+
+
+def _candidates(
+    case: Case, curves: Iterable[tuple[Codec, Arm]], cache: RowCache
+) -> Iterable[Candidate]:
+    """Every step that was measured, once for each of its rows."""
+    for codec, arm in curves:
+        for point in codec.points:
+            step = Step(codec, arm, point)
+            for row in cache.get(step.key(case)) or ():
+                yield step, row
+
+
+def _is_sketch(row: Row) -> bool:
+    return bool(row["codec"] == OURS and row["arm"].endswith("sketch"))
+
+
+def _best(candidates: Sequence[Candidate], budget: float, metric: str) -> Candidate | None:
+    fitting = [c for c in candidates if c[1]["bytes"] <= budget and c[1].get(metric) is not None]
+    sign = 1 if metric in HIGHER_IS_BETTER else -1
+    return max(fitting, key=lambda c: sign * c[1][metric], default=None)
+
+
+def _note(row: Row) -> str:
+    parts = [f"{row['bytes']} B", f"{row['psnr_rgb']:.2f} dB"]
+    if row.get("lpips_alex") is not None:
+        parts.append(f"LPIPS {row['lpips_alex']:.3f}")
+    if row.get("motion_error") is not None:
+        parts.append(f"motion error {row['motion_error']:.2f}")
+    return ", ".join(parts)
+
+
+def _shown_frames(clip: Clip) -> tuple[int, ...]:
+    """Evenly spread frames, as many as a strip has room for."""
+    count = max(4, min(clip.frames, _STRIP_PIXELS // (clip.width * clip.height)))
+    return tuple(dict.fromkeys(np.linspace(0, clip.frames - 1, count).astype(int).tolist()))
