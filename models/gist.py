@@ -31,7 +31,7 @@ from gistcast.models.text import TextEncoder
 ANCHORS, SIDE = 8, 8  #: anchors in time; side of the chroma grid (luma: twice that)
 GRID = (ANCHORS, SIDE, SIDE, 6)  #: a clip's low-resolution planes, packed as in `refiner.pack`
 MODEL_ID = 1
-_TEMPERATURE = 0.7  #: of draws from the prior: below 1 trades variety for likeliness
+_TEMPERATURE = 0.5  #: of draws from the prior: below 1 trades variety for likeliness
 
 
 @dataclass(frozen=True)

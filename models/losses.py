@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gistcast.codec.clip import Clip
 from gistcast.models.lpips import Lpips
 
-_FLOOR = 0.5  #: squared 8-bit levels; errors below rounding are not worth chasing
+_FLOOR = 2.0  #: squared 8-bit levels; errors below rounding are not worth chasing
 
 
-def log_error(image: Tensor, reference: Tensor) -> Tensor:
-    """(N,) natural logarithm of the mean squared error of each clip.
+def relative_error(image: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
+    """(N,) mean squared error of each clip as a share of `scale` (N,), the sketch's own.
 
-    Its mean is what a mean PSNR measures (0.1 is 0.43 dB), and coarse sketches do not drown fine
-    ones.
+    Near 1 its changes are those of the logarithm, hence of the PSNR (0.1 is 0.43 dB), so that
+    coarse sketches do not drown fine ones; unlike the logarithm it is not ruled by flat windows
+    that are right already.
     """
-    error = (image - reference).square().mean((1, 2, 3, 4))
-    return torch.log(error + _FLOOR)
+    return (image - reference).square().mean((1, 2, 3, 4)) / (scale + _FLOOR)
+
+
+def plane_error(image: Clip, reference: Clip) -> float:
+    """Squared RGB error of a clip, estimated plane by plane (exact but for clipping and siting)."""
+    weights = (1.356, 1.50, 1.17)  # squared columns of the YCbCr to RGB matrix, averaged
+    total = 0.0
+    for weight, a, b in zip(weights, image.planes, reference.planes, strict=True):
+        total += weight * float(np.mean((a.astype(np.float32) - b) ** 2))
+    return total
 
 
 def temporal_error(image: Tensor, reference: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-1.safetensors
 
 #: SHA-256 of the bundled files
 HASHES = {
-    GIST.name: "",
+    GIST.name: "8388dc45dc560690ad57b15bcbb69ea0fe5f71644e27c0d1118f9b1845db6681",
     REFINER.name: "",
 }
 
