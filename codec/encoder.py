@@ -35,6 +35,8 @@ LAYER_SETS = ("text", "latent", "residual")
 
 #: lambda of the rate-distortion choice, in squared steps a bit
 RDO_WEIGHT = 0.13
+_FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
+_FULL = 0.975  # share of a budget that counts as used up
 _LAYER_BYTES = 700  # a further residual layer for every so many bytes, up to four in all
 
 
@@ -99,17 +101,18 @@ def quality_to_quantiser(quality: float) -> int:
 class _Residuals:
     """Candidates for one clip's residual, by quantiser, remembered."""
 
-    def __init__(self, clip: Clip, gist: FloatPlanes | None, layout: Layout, weight: float) -> None:
+    def __init__(self, clip: Clip, gist: FloatPlanes | None, layout: Layout) -> None:
         self._bands: list[dict[BandKey, NDArray[np.float32]]] = transform_clip(clip, gist, layout)
         self._layout = layout
-        self._encoder = ResidualEncoder(load_tables(), weight)
-        self._known: dict[int, Chosen] = {}
+        self._known: dict[tuple[int, float], Chosen] = {}
 
-    def at(self, quantiser: int) -> Chosen:
-        if quantiser not in self._known:
+    def at(self, quantiser: int, weight: float = RDO_WEIGHT) -> Chosen:
+        key = quantiser, weight
+        if key not in self._known:
             coefficients = normalise(self._bands, quantiser)
-            self._known[quantiser] = self._encoder.choose(self._layout, coefficients, quantiser)
-        return self._known[quantiser]
+            encoder = ResidualEncoder(load_tables(), weight)
+            self._known[key] = encoder.choose(self._layout, coefficients, quantiser)
+        return self._known[key]
 
 
 class Encoder:
@@ -235,7 +238,7 @@ class Encoder:
         if self.settings.layers != "residual":
             return described, 0.0
         layout = make_layout(clip.frames, clip.height, clip.width)
-        candidates = _Residuals(clip, self._gist(clip, described), layout, RDO_WEIGHT)
+        candidates = _Residuals(clip, self._gist(clip, described), layout)
         if budget is None:
             quality = 50.0 if self.settings.quality is None else self.settings.quality
             chosen = candidates.at(quality_to_quantiser(quality))
@@ -251,7 +254,7 @@ class Encoder:
     def _fit(
         self, clip: Clip, candidates: _Residuals, described: list[tuple[int, bytes]], budget: int
     ) -> tuple[Chosen, list[tuple[int, bytes]]]:
-        """The finest quantiser whose layers fit the budget, by bisection."""
+        """The finest quantiser whose layers fit the budget, by bisection, then filled up."""
         spent = self._size(clip, described) if described else 0
         fine, coarse = 0, QUANTISERS - 1
         while fine < coarse:
@@ -261,11 +264,27 @@ class Encoder:
             else:
                 fine = middle + 1
         for quantiser in range(coarse, QUANTISERS):
-            chosen = candidates.at(quantiser)
-            layers = self._residual_layers(chosen)
-            if self._size(clip, described + layers) <= budget:
-                return chosen, layers
-        raise UsageError(f"{budget} bytes are too few for the residual of this clip")
+            best = self._fitting(clip, candidates.at(quantiser), described, budget)
+            if best is not None:
+                break
+        else:
+            raise UsageError(f"{budget} bytes are too few for this clip")
+        for finer, weight in _FILL:  # spend what is left: a smaller lambda, or a finer step
+            if best[2] >= _FULL * budget:
+                break
+            other = candidates.at(max(0, quantiser - finer), weight)
+            fuller = self._fitting(clip, other, described, budget)
+            if fuller is not None and fuller[2] > best[2]:
+                best = fuller
+        return best[:2]
+
+    def _fitting(
+        self, clip: Clip, chosen: Chosen, described: list[tuple[int, bytes]], budget: int
+    ) -> tuple[Chosen, list[tuple[int, bytes]], int] | None:
+        """The layers of a choice and the clip's bytes with them, if within the budget."""
+        layers = self._residual_layers(chosen)
+        size = self._size(clip, described + layers)
+        return (chosen, layers, size) if size <= budget else None
 
     def _layer_count(self, size: float) -> int:
         if self.settings.residual_layers is not None:

@@ -1,0 +1,48 @@
+"""Shared: the bundled real clip at small sizes, and synthetic clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.media import VideoInfo, load_clip
+
+ROOT = Path(__file__).parent.parent
+STREET = ROOT / "app" / "assets" / "street.mp4"
+
+
+@pytest.fixture(scope="session")
+def street() -> Clip:
+    """32 frames of real video at 64x64."""
+    return load_clip(STREET, size=(64, 64))[0]
+
+
+@pytest.fixture(scope="session")
+def info() -> VideoInfo:
+    """Geometry of `street`."""
+    return VideoInfo(64, 64, Fraction(25))
+
+
+@pytest.fixture(scope="session")
+def moving_clip() -> Callable[..., Clip]:
+    """Makes synthetic clips: (frames, height, width, seed=0) -> Clip."""
+    return _moving_clip
+
+
+def _moving_clip(frames: int, height: int, width: int, seed: int = 0) -> Clip:
+    """A textured disc that moves over a gradient, with some noise: cheap, but not trivial."""
+    rng = np.random.default_rng(seed)
+    t, y, x = np.ogrid[:frames, :height, :width]
+    centre_x, centre_y = width * (0.3 + 0.4 * t / max(1, frames)), height * 0.5
+    disc = ((x - centre_x) ** 2 + (y - centre_y) ** 2) < (0.25 * min(height, width)) ** 2
+    luma = 60 + 100 * x / width + 40 * disc * np.sin(0.9 * x + 0.5 * y) + 0 * t
+    luma = luma + rng.normal(0, 2, (frames, height, width))
+    chroma = (frames, (height + 1) // 2, (width + 1) // 2)
+    u = 118 + 20 * disc[:, ::2, ::2] + np.zeros(chroma)
+    v = 135 + rng.normal(0, 1, chroma)
+    return Clip(*(np.clip(np.rint(p), 16, 235).astype(np.uint8) for p in (luma, u, v)))
