@@ -15,8 +15,9 @@ from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
 from gistcast.eval.strips import Picture, Strip
 from gistcast.eval.summary import OURS, headline
 
-_STILLS = 8  # frames of a strip that are shown beside the one that plays
+_STILLS = 6  # frames of a strip that are shown beside the one that plays
 _CELL = 96  # least width of a frame in a strip, in CSS pixels
+_FIRST = ("psnr_rgb", "lpips_alex", "motion_error")  # tables that are open at first
 _DIGITS = {"psnr_rgb": 2, "psnr_yuv": 2, "tdiff": 2}
 
 
@@ -40,7 +41,7 @@ def write_report(results: dict[str, Any], strips: Sequence[Strip]) -> str:
 
 
 def _data(results: dict[str, Any]) -> str:
-    """What the plots are drawn from; `</` cannot end the script early."""
+    """What the plots are drawn from; no `<`, so that no name can end the script early."""
     metrics = results["settings"]["metrics"]
     keep = ("codec", "arm", "clip", "bytes", "point", *metrics)
     rows = [
@@ -49,7 +50,7 @@ def _data(results: dict[str, Any]) -> str:
     ]
     higher = sorted(HIGHER_IS_BETTER & set(metrics))
     facts = {"metrics": metrics, "higher": higher, "rows": rows}
-    return json.dumps(facts, separators=(",", ":")).replace("</", "<\\/")
+    return json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c")
 
 
 # --- tables ---
@@ -58,12 +59,16 @@ def _data(results: dict[str, Any]) -> str:
 def _tables(size: str, found: dict[str, Any]) -> str:
     parts = [f"<section><h2>{escape(size)}: {found['clips']} clip(s)</h2>"]
     for metric, table in found["tables"].items():
-        parts.append(f"<h3>{escape(metric)}</h3>")
+        opened = " open" if metric in _FIRST else ""
+        parts.append(f"<details{opened}><summary><b>{escape(metric)}</b></summary>")
         parts.append(_values(metric, table, found["budgets"]))
+        if table["single"]:
+            parts.append(_single(metric, table["single"]))
         if table["duels"]:
             parts.append(_duels(metric, table, found["budgets"]))
         if table["bd_rate"]:
             parts.append(_bd_rates(table["bd_rate"]))
+        parts.append("</details>")
     return "".join(parts) + "</section>"
 
 
@@ -98,6 +103,23 @@ def _values(metric: str, table: dict[str, Any], budgets: Sequence[int]) -> str:
         lines.append(("ours" if line["name"].startswith(OURS) else kind, cells))
     caption = f"Mean over clips at so many bytes a clip; {better}. Point at a figure for its arms."
     return _table(caption, ["", *map(str, budgets)], lines)
+
+
+def _single(metric: str, found: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        (
+            "ours",
+            [
+                escape(f"{OURS} {point['arm']}"),
+                f"{point['bytes']:.0f}",
+                _figure(point["value"], metric),
+                str(point["clips"]),
+            ],
+        )
+        for point in found
+    ]
+    caption = "Descriptions alone: one size a clip, whatever the budget; means over clips."
+    return _table(caption, ["", "bytes", metric, "clips"], lines)
 
 
 def _duels(metric: str, table: dict[str, Any], budgets: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 from gistcast.eval.bd import BdRate, Method, bd_rate
@@ -62,6 +63,16 @@ class Duel:
 
 
 @dataclass(frozen=True)
+class Single:
+    """An arm of ours with one size a clip: means over `clips` clips."""
+
+    arm: str
+    bytes: float
+    value: float | None
+    clips: int
+
+
+@dataclass(frozen=True)
 class BdSummary:
     """BD-rates of an arm of ours against one standard codec at full size and frame rate.
 
@@ -109,7 +120,7 @@ def _table(rows: list[Row], metric: str, budgets: list[int]) -> dict[str, Any]:
         ALL_VARIANTS: hull(standard, metric, budgets),
         FULL_RATE: hull(filter(full_rate, standard), metric, budgets),
     }
-    arms = dict.fromkeys(row["arm"] for row in rows if row["codec"] == OURS)
+    arms, single = _our_arms(rows)
     ours = {
         arm: hull((r for r in rows if r["codec"] == OURS and r["arm"] == arm), metric, budgets)
         for arm in arms
@@ -129,8 +140,25 @@ def _table(rows: list[Row], metric: str, budgets: list[int]) -> dict[str, Any]:
             for arm in arms
             for against in hulls
         ],
-        "bd_rate": [asdict(bd) for bd in _bd_rates(rows, metric, list(arms), list(codecs))],
+        "single": [asdict(_single(rows, arm, metric)) for arm in single],
+        "bd_rate": [asdict(bd) for bd in _bd_rates(rows, metric, arms, list(codecs))],
     }
+
+
+def _our_arms(rows: list[Row]) -> tuple[list[str], list[str]]:
+    """Our arms that are curves, and those with a single point (text or latent alone)."""
+    clips: dict[str, list[str]] = {}
+    for row in rows:
+        if row["codec"] == OURS:
+            clips.setdefault(row["arm"], []).append(row["clip"])
+    curved = [arm for arm, names in clips.items() if len(names) > len(set(names))]
+    return curved, [arm for arm in clips if arm not in curved]
+
+
+def _single(rows: list[Row], arm: str, metric: str) -> Single:
+    found = [r for r in rows if r["codec"] == OURS and r["arm"] == arm]
+    values = [r[metric] for r in found if r.get(metric) is not None]
+    return Single(arm, _mean([r["bytes"] for r in found]) or 0.0, _mean(values), len(found))
 
 
 def _line(name: str, found: Found, budgets: list[int]) -> Line:
@@ -166,13 +194,8 @@ def _bd_rates(rows: list[Row], metric: str, arms: list[str], codecs: list[str]) 
     found = []
     by_clip = curves(rows, metric)
     methods: tuple[Method, ...] = ("akima", "pchip")
-    for arm in arms:
-        longest = max(len(by_arm.get((OURS, arm), ())) for by_arm in by_clip.values())
-        if longest < 2:  # text or latent alone: a point, not a curve
-            continue
-        for codec in codecs:
-            for method in methods:
-                found.append(_bd_rate(by_clip, metric, arm, codec, method))
+    for arm, codec, method in product(arms, codecs, methods):
+        found.append(_bd_rate(by_clip, metric, arm, codec, method))
     return found
 
 
