@@ -80,7 +80,8 @@ def _measure(
 
 def _refiner(device: str) -> Refiner | None:
     try:
-        from gistcast.models.zoo import load_refiner, pick_device
+        from gistcast.models.training import pick_device
+        from gistcast.models.zoo import load_refiner
 
         return load_refiner(pick_device(device))
     except ModelError as error:

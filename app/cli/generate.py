@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     ]
     for target in targets:
         common.check_target(str(target), overwrite=args.overwrite)
-    from gistcast.models.zoo import load_gist, load_refiner, pick_device
+    from gistcast.models.training import pick_device
+    from gistcast.models.zoo import load_gist, load_refiner
 
     device = pick_device(args.device)
     model, refiner = load_gist(device), load_refiner(device)
