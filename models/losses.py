@@ -24,7 +24,7 @@ def relative_error(image: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
 
 
 def plane_error(image: Clip, reference: Clip) -> float:
-    """Squared RGB error of a clip, estimated plane by plane (exact but for clipping and siting)."""
+    """Squared RGB error of a clip, estimated plane by plane (chroma as if it were not smoothed)."""
     weights = (1.356, 1.50, 1.17)  # squared columns of the YCbCr to RGB matrix, averaged
     total = 0.0
     for weight, a, b in zip(weights, image.planes, reference.planes, strict=True):

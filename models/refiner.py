@@ -184,7 +184,7 @@ class Generator(nn.Module):
         gain = torch.where(
             sent, (condition.step / 48).clamp(max=1), torch.ones_like(condition.step)
         )
-        return sketch + 16 * gain[:, None, None, None, None] * residual
+        return sketch + 5 * gain[:, None, None, None, None] * residual
 
 
 def _run(blocks: nn.ModuleList, x: Tensor, condition: Tensor) -> Tensor:
