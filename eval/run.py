@@ -95,9 +95,10 @@ def run_eval(
 
     Raises:
         UsageError: no input, or an unknown codec, size or metric.
+        GistcastError: nothing could be measured.
         CorruptError: an input cannot be read as video.
     """
-    _check(inputs, codecs, sizes)
+    _check(inputs, codecs, sizes, metrics)
     metrics = tuple(dict.fromkeys(("psnr_rgb", *metrics)))
     out.mkdir(parents=True, exist_ok=True)
     if quick and points is None:
@@ -114,6 +115,8 @@ def run_eval(
     ]
     for case, codec, arm in tqdm(jobs, "eval", unit="curve", disable=not sys.stderr.isatty()):
         run.follow(case, codec, arm)
+    if not run.rows:
+        raise GistcastError(f"nothing could be measured: {'; '.join(run.failures)}")
     strips = _strips(cases, jobs, run)
     settings = _settings(command, inputs, sizes, metrics, chosen, run)
     results = {
@@ -127,7 +130,12 @@ def run_eval(
     return report
 
 
-def _check(inputs: Sequence[str], codecs: Sequence[str], sizes: Sequence[tuple[int, int]]) -> None:
+def _check(
+    inputs: Sequence[str],
+    codecs: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    metrics: Sequence[str],
+) -> None:
     if not inputs or not codecs or not sizes:
         raise UsageError("evaluation needs at least one input, one codec and one size")
     for name in codecs:
@@ -136,6 +144,9 @@ def _check(inputs: Sequence[str], codecs: Sequence[str], sizes: Sequence[tuple[i
     for width, height in sizes:
         if width % 2 or height % 2 or min(width, height) < 16:
             raise UsageError(f"sizes are even and at least 16, not {width}x{height}")
+    unknown = sorted(set(metrics) - set(METRICS))
+    if unknown:
+        raise UsageError(f"unknown metric {unknown[0]!r}; there are {', '.join(METRICS)}")
 
 
 def _cases(
