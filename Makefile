@@ -7,8 +7,7 @@ BIN := $(VENV)/bin
 
 install: $(VENV)/.installed
 
-# torch from the index is several GB of CUDA on Linux; the pins keep to a CPU build where the
-# index offers one, and an installed torch is left alone
+# torch first and pinned, so that nothing after it picks another build
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip

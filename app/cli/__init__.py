@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from gistcast.cli import (
     bench,
     decode,
+    demo,
     encode,
     evaluate,
     generate,
@@ -23,7 +24,7 @@ from gistcast.cli import (
 )
 from gistcast.codec.errors import CorruptError, GistcastError, UsageError
 
-COMMANDS = (encode, decode, info, generate, evaluate, streaming, serve, train, bench)
+COMMANDS = (encode, decode, info, generate, evaluate, streaming, serve, train, bench, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

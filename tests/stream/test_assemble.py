@@ -229,3 +229,11 @@ def test_a_hostile_network_never_breaks_it(
             truth = toy.toy_packets(clip.number)
             assert clip.packets == [p for p in truth if p in clip.packets]
     assert assembler._held <= 30_000 and assembler.next_due() is None
+
+
+def test_packets_of_another_clip_do_not_pass(assembler: Assembler, toy: ModuleType) -> None:
+    feed(assembler, wire(toy, 0)[0])
+    stray = wire(toy, 1)[1][0]
+    feed(assembler, stray[:1] + b"\0" + stray[2:])  # relabelled as clip 0
+    (clip,) = assembler.ready(1.0)
+    assert clip.packets == toy.toy_packets(0)[:2] and assembler.counters.malformed == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gistcast.codec.errors import CorruptError, GistcastError, UsageError
-from gistcast.codec.packet import RESIDUAL
+from gistcast.codec.packet import RESIDUAL, TEXT, Packet
 from gistcast.stream import (
     ClipSink,
     ClipSource,
@@ -27,9 +27,10 @@ from gistcast.stream import (
     Tee,
     VideoSink,
 )
+from gistcast.stream.fragment import cut_clip
 from gistcast.stream.link import ChannelName
 from gistcast.stream.memory import Fate, faithful, memory_pair
-from gistcast.stream.messages import ClipMarker, Kind, Parity, parse_message
+from gistcast.stream.messages import ClipMarker, End, Header, Kind, Parity, parse_message
 from gistcast.stream.receiver import Receiver
 from gistcast.stream.sender import Sender
 
@@ -348,3 +349,55 @@ def test_receive_settings_are_checked() -> None:
     for bad in ({"backlog": 0}, {"silence": -1}):
         with pytest.raises(UsageError):
             ReceiveSettings(**bad)
+
+
+async def scripted(toy: ModuleType, *messages: bytes, hang_up: bool) -> tuple[bytes, Any]:
+    """What a receiver makes of exactly these messages: (coded stream, summary)."""
+    here, there = memory_pair()
+    out = io.BytesIO()
+    for data in messages:
+        here.send(ChannelName.CONTROL, data)
+    receiving = asyncio.create_task(Receiver(there, GistSink(out), PATIENT).run())
+    if hang_up:
+        await asyncio.sleep(0)
+        await here.close()
+    summary = await receiving
+    return out.getvalue(), summary
+
+
+def wire(toy: ModuleType, number: int) -> list[bytes]:
+    """Marker and residual messages of a toy clip."""
+    cut = cut_clip(toy.toy_packets(number), toy.HEADER)
+    marker = ClipMarker(number, 8, None, cut.layers, cut.numbered, 0, 0, 60_000, cut.inline)
+    return [marker.to_bytes(), *cut.residual]
+
+
+async def test_a_header_that_was_overtaken(toy: ModuleType) -> None:
+    marker, *messages = wire(toy, 0)
+    header = Header(0, 0, toy.HEADER).to_bytes()
+    script = (*messages, header, marker, End(1, 4).to_bytes())
+    data, summary = await scripted(toy, *script, hang_up=False)
+    assert data == toy.HEADER + toy.toy_bytes(0)
+    assert summary.ended and summary.messages == len(script)
+
+
+async def test_what_was_under_way_when_the_link_broke_is_written(toy: ModuleType) -> None:
+    header = Header(0, 0, toy.HEADER).to_bytes()
+    script = (header, *wire(toy, 0)[:2])
+    data, summary = await scripted(toy, *script, hang_up=True)
+    first = b"".join(p.to_bytes(toy.HEADER) for p in toy.toy_packets(0)[:3])
+    assert data == toy.HEADER + first
+    assert not summary.ended and summary.partial == 1
+
+
+async def test_text_alone_draws_only_what_was_sent_as_text_alone(
+    toy: ModuleType, writer: Any
+) -> None:
+    text = [Packet(0, TEXT, b"a cat", last=True)]
+    more = [Packet(1, TEXT, b"a dog"), Packet(1, RESIDUAL, bytes(99), last=True)]
+    sink = VideoSink(lambda _: toy.ToyDecoder(), lambda _: writer)
+    sink.start(toy.HEADER)
+    for number, packets, complete in ((0, text, True), (1, more[:1], False), (1, more, True)):
+        marker = ClipMarker(number, 8, None, 1, 0, 0, 0, 0, b"")
+        sink.write(ReceivedClip(number, 8, None, packets, b"", complete, marker, 0))
+    assert [int(c.y[0, 0, 0]) for c in writer.clips] == [1, 1, 2] and sink.held == 1

@@ -58,6 +58,22 @@ async def test_only_the_loopback_is_offered() -> None:
         await link.close()
 
 
+async def test_only_the_loopback_is_taken() -> None:
+    wide, narrow = PeerLink(loopback=False), PeerLink()
+    try:
+        offer = await wide.offer()
+        foreign = "a=candidate:1 1 udp 2130706431 10.1.2.3 9999 typ host"
+        await narrow.answer(
+            offer.replace("a=end-of-candidates", f"{foreign}\r\na=end-of-candidates")
+        )
+        taken = narrow._connection.sctp.transport.transport.getRemoteCandidates()
+        assert all(is_loopback(candidate.ip) for candidate in taken)
+        assert "a=candidate:" in offer or foreign in offer  # there was something to refuse
+    finally:
+        await wide.close()
+        await narrow.close()
+
+
 async def test_channels_are_what_they_say() -> None:
     async with WhipListener("127.0.0.1", 0) as listener:
         session = await whip_connect(listener.url)
