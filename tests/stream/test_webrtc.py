@@ -61,14 +61,13 @@ async def test_only_the_loopback_is_offered() -> None:
 async def test_only_the_loopback_is_taken() -> None:
     wide, narrow = PeerLink(loopback=False), PeerLink()
     try:
-        offer = await wide.offer()
-        foreign = "a=candidate:1 1 udp 2130706431 10.1.2.3 9999 typ host"
-        await narrow.answer(
-            offer.replace("a=end-of-candidates", f"{foreign}\r\na=end-of-candidates")
-        )
+        foreign = "a=candidate:1 1 udp 2130706431 10.1.2.3 9999 typ host\r\n"
+        end = "a=end-of-candidates"
+        offer = (await wide.offer()).replace(end, foreign + end)
+        assert foreign in offer
+        await narrow.answer(offer)
         taken = narrow._connection.sctp.transport.transport.getRemoteCandidates()
         assert all(is_loopback(candidate.ip) for candidate in taken)
-        assert "a=candidate:" in offer or foreign in offer  # there was something to refuse
     finally:
         await wide.close()
         await narrow.close()
