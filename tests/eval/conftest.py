@@ -58,7 +58,7 @@ def case(short_clip: Clip, network: Lpips) -> Case:
 def noisy(rgb: NDArray[np.uint8], amount: int) -> NDArray[np.uint8]:
     """Uniform integer noise of at most `amount`, the same on every machine."""
     noise = np.random.default_rng(3).integers(-amount, amount + 1, rgb.shape)
-    return np.clip(rgb.astype(int) + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(rgb.astype(int) + noise, 0, 255), np.uint8)
 
 
 @pytest.fixture(scope="session")

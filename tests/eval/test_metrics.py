@@ -87,7 +87,7 @@ def test_a_frozen_picture_has_a_motion_error_of_one(meter: Meter, clip: Clip) ->
     found = meter.measure(still)
     assert found["motion_error"] == pytest.approx(1, abs=1e-6)
     assert found["tlpips"] == pytest.approx(float(meter_steps(meter)), rel=1e-4)
-    assert found["tlpips"] > 0
+    assert found["tlpips"]
 
 
 def meter_steps(meter: Meter) -> torch.Tensor:
