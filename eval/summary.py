@@ -240,12 +240,13 @@ def headline(summary: dict[str, Any]) -> list[str]:
         best = pick((ln["values"][at] for ln in ours if ln["values"][at] is not None), default=None)
         theirs = {ln["name"]: ln["values"][at] for ln in table["lines"]}
         figures = [
-            f"{what} {'-' if value is None else round(value, digits)}"
+            f"{what} {value:.{digits}f}"
             for what, value in (
                 ("gistcast", best),
-                ("best standard codec", theirs[ALL_VARIANTS]),
+                ("standard codecs at their best", theirs[ALL_VARIANTS]),
                 ("at full frame rate", theirs[FULL_RATE]),
             )
+            if value is not None
         ]
         lines.append(f"  {name}: {', '.join(figures)}")
     return lines

@@ -44,13 +44,14 @@ function groups(rows, name) {
   return found;
 }
 
-function best(rows, metric, higher, budget) {
-  let found = null;
-  for (const curve of groups(rows, (r) => r.codec + " " + r.arm).values()) {
-    const value = valueAt(runningBest(curve.map((r) => [r.bytes, r[metric]]), higher), budget);
-    if (value !== null && (found === null || (higher ? value > found : value < found))) found = value;
-  }
-  return found;
+function curvesOf(rows, metric, higher) {
+  const byArm = groups(rows, (r) => r.codec + " " + r.arm);
+  return [...byArm.values()].map((c) => runningBest(c.map((r) => [r.bytes, r[metric]]), higher));
+}
+
+function best(curves, higher, budget) {
+  const values = curves.map((c) => valueAt(c, budget)).filter((v) => v !== null);
+  return values.length ? (higher ? Math.max(...values) : Math.min(...values)) : null;
 }
 
 // Every line of the plot: a name, and which rows it is made of.
@@ -74,23 +75,26 @@ function isHull(name) { return name.startsWith("hull"); }
 
 function drawn(rows, metric, higher, clip) {
   const clips = clip === MEAN ? [...new Set(rows.map((r) => r.clip))] : [clip];
-  const sizes = rows.map((r) => r.bytes);
-  const low = Math.log(Math.min(...sizes)), high = Math.log(Math.max(...sizes));
+  const sizes = rows.map((r) => r.bytes).sort((a, b) => a - b);
+  const low = Math.log(sizes[0]), high = Math.log(sizes[sizes.length - 1]);
   const grid = Array.from({length: 49}, (_, i) => Math.exp(low + (high - low) * i / 48));
   const result = [];
   for (const [name, some] of lines(rows)) {
-    const byClip = clips.map((c) => some.filter((r) => r.clip === c));
+    const ofClip = groups(some, (r) => r.clip);
+    const byClip = clips.map((c) => ofClip.get(c) || []);
     if (byClip.every((r) => !r.length)) continue;
     if (clips.length === 1 && !isHull(name)) {
       const points = byClip[0].map((r) => ({x: r.bytes, y: r[metric], row: r}));
       result.push({name, points: points.sort((a, b) => a.x - b.x)});
       continue;
     }
-    const reach = Math.max(...some.map((r) => r.bytes));
+    const longest = byClip.map((rows) => rows.reduce((most, r) => Math.max(most, r.bytes), 0));
+    const reach = Math.min(...longest);
+    const curves = byClip.map((r) => curvesOf(r, metric, higher));
     const points = [];
     for (const x of name.startsWith(OURS) ? ends(byClip, grid) : grid) {
       if (x > reach) break;
-      const values = byClip.map((r) => best(r, metric, higher, x));
+      const values = curves.map((c) => best(c, higher, x));
       if (values.every((v) => v !== null)) {
         points.push({x, y: values.reduce((a, b) => a + b, 0) / values.length});
       }

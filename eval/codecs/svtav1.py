@@ -25,6 +25,6 @@ SVT_AV1 = FfmpegCodec(
     decoder="libdav1d",
     options=_options,
     strip=_strip,
-    points=(70, 66, 62, 57, 51, 44, 36),
+    points=(70, 66, 62, 57, 51, 44, 36, 27),
     counted="OBUs with the sequence header once, no temporal delimiters, no container",
 )

@@ -37,6 +37,6 @@ VP9 = FfmpegCodec(
     decoder="vp9",
     options=_options,
     strip=_strip,
-    points=(66, 65, 63, 59, 53, 45, 36),
+    points=(66, 65, 63, 59, 53, 45, 36, 26),
     counted="frames as the encoder returns them, without container or frame lengths",
 )

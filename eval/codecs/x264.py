@@ -25,6 +25,6 @@ X264 = FfmpegCodec(
     decoder="h264",
     options=_options,
     strip=strip_h264,
-    points=(51, 47, 43, 39, 34, 29, 24),
+    points=(51, 47, 43, 39, 34, 29, 24, 18),
     counted="Annex B stream, parameter sets once, three-byte start codes, no SEI, no container",
 )

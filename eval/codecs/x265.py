@@ -29,6 +29,6 @@ X265 = FfmpegCodec(
     decoder="hevc",
     options=_options,
     strip=strip_h265,
-    points=(51, 46, 41, 36, 31, 26),
+    points=(51, 46, 41, 36, 31, 26, 20),
     counted="Annex B stream, parameter sets once, three-byte start codes, no SEI, no container",
 )
