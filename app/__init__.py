@@ -1,7 +1,7 @@
 """gistcast: send what a clip is and where the receiver's sketch of it is wrong.
 
-    >>> data = gistcast.encode(frames, fps=25, quality=40)   # uint8 (T, H, W, 3) -> bytes
-    >>> frames = gistcast.decode(data)                       # and back
+>>> data = gistcast.encode(frames, fps=25, quality=40)   # uint8 (T, H, W, 3) -> bytes
+>>> frames = gistcast.decode(data)                       # and back
 """
 
 from gistcast.api import Encoder, Video, decode, encode, open

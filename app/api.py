@@ -38,7 +38,9 @@ def _gist_model(device: str) -> GistModel:
     return load_gist(pick_device(device))
 
 
-def models_for(header: Header, *, refine: bool, device: str = "auto") -> tuple[GistModel | None, Refiner | None]:
+def models_for(
+    header: Header, *, refine: bool, device: str = "auto"
+) -> tuple[GistModel | None, Refiner | None]:
     """The networks that decoding a stream takes: its gist model, and the refiner if wanted."""
     model = _gist_model(device) if header.model_id else None
     if not refine:
@@ -126,7 +128,9 @@ def encode(
     if frames.ndim != 4 or not len(frames):
         raise UsageError(f"frames must be uint8 (T, H, W, 3), not {frames.shape}")
     if settings is None:
-        settings = EncodeSettings(quality=quality, clip_bytes=clip_bytes, bitrate=bitrate, text=text)
+        settings = EncodeSettings(
+            quality=quality, clip_bytes=clip_bytes, bitrate=bitrate, text=text
+        )
     height, width = frames.shape[1:3]
     encoder = Encoder(width, height, fps=fps, settings=settings, device=device)
     out = [encoder.header]
@@ -136,7 +140,9 @@ def encode(
     return b"".join(out)
 
 
-def decode(data: bytes, *, refine: bool = True, mode: str = "balanced", device: str = "auto") -> Frames:
+def decode(
+    data: bytes, *, refine: bool = True, mode: str = "balanced", device: str = "auto"
+) -> Frames:
     """Decode a `.gist` file to RGB frames, uint8 (T, H, W, 3).
 
     Args:

@@ -79,7 +79,5 @@ def clip_to_rgb(clip: Clip) -> NDArray[np.uint8]:
 def planes_to_rgb(y: Float, u: Float, v: Float) -> Float:
     """Float planes on the 8-bit scale -> float32 RGB (T, H, W, 3), not rounded or clipped."""
     height, width = y.shape[-2:]
-    yuv = np.stack(
-        [y - 16, upsample(u, height, width) - 128, upsample(v, height, width) - 128], -1
-    )
+    yuv = np.stack([y - 16, upsample(u, height, width) - 128, upsample(v, height, width) - 128], -1)
     return np.asarray(yuv @ _TO_RGB.T, dtype=np.float32)

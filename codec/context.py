@@ -73,7 +73,9 @@ class Symbols:
         self.signed: list[dict[BandKey, I32]] = []
         self.magnitude: list[dict[BandKey, NDArray[np.int16]]] = []
         for shapes in layout.shapes:
-            self.signed.append({b: np.zeros((layout.frames, *s), np.int32) for b, s in shapes.items()})
+            self.signed.append(
+                {b: np.zeros((layout.frames, *s), np.int32) for b, s in shapes.items()}
+            )
             self.magnitude.append(
                 {b: np.zeros((layout.frames, *s), np.int16) for b, s in shapes.items()}
             )
@@ -88,7 +90,9 @@ class Symbols:
     def presence(self, group: Group) -> int:
         """Context 0..7 of the group's presence flag: which relatives are present."""
         get = self.present.get
-        parent = group.parent is not None and get((group.plane, group.parent, group.temporal), False)
+        parent = group.parent is not None and get(
+            (group.plane, group.parent, group.temporal), False
+        )
         slower = get((group.plane, group.band, group.temporal - 1), False)
         if group.luma is not None:
             cousin = get((0, group.luma, group.temporal), False)

@@ -88,7 +88,9 @@ class Decoder:
         want = (self.header.model_id, self.header.weights)
         if model is None or (model.model_id, model.weights_hash) != want:
             have = "none" if model is None else f"{model.model_id}:{model.weights_hash.hex()}"
-            raise ModelError(f"the stream needs gist model {want[0]}:{want[1].hex()}, at hand: {have}")
+            raise ModelError(
+                f"the stream needs gist model {want[0]}:{want[1].hex()}, at hand: {have}"
+            )
 
     def decode_clip(self, packets: Sequence[Packet], number: int | None = None) -> DecodedClip:
         """Decode what there is of a clip.

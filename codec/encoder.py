@@ -1,9 +1,9 @@
 """Clip -> packets: description, gist, residual at a rate.
 
-    clip --model.describe--> latent --> LATENT packet        text --> TEXT packet
-      |                         '--> gist (the decoder's)
-      '--> clip - gist --transform, choose at a quantiser--> RESIDUAL packets
-                                          ^-- rate control: quality, clip bytes or bit rate
+clip --model.describe--> latent --> LATENT packet        text --> TEXT packet
+  |                         '--> gist (the decoder's)
+  '--> clip - gist --transform, choose at a quantiser--> RESIDUAL packets
+                                      ^-- rate control: quality, clip bytes or bit rate
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ LAYER_SETS = ("text", "latent", "residual")
 RDO_WEIGHT = 0.13
 _FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
 _FULL = 0.975  # share of a budget that counts as used up
-_LAYER_BYTES = 700  # a further residual layer for every so many bytes, up to four in all
+#: Where residual layers end by default, in bytes: a small base, then what fits one message.
+_LAYER_ENDS = (450, 1150, *range(2150, 13150, 1000))
+_LEAST_LAYER = 250  # bytes: a smaller rest joins the layer before it
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,10 @@ class Encoder:
     """
 
     def __init__(
-        self, info: VideoInfo, settings: EncodeSettings | None = None, model: GistModel | None = None
+        self,
+        info: VideoInfo,
+        settings: EncodeSettings | None = None,
+        model: GistModel | None = None,
     ) -> None:
         self.settings = settings or EncodeSettings()
         uses_model = self.settings.latent != "off" or self.settings.layers != "residual"
@@ -286,21 +291,25 @@ class Encoder:
         size = self._size(clip, described + layers)
         return (chosen, layers, size) if size <= budget else None
 
-    def _layer_count(self, size: float) -> int:
-        if self.settings.residual_layers is not None:
-            return self.settings.residual_layers
-        return min(4, 1 + int(size) // _LAYER_BYTES)
-
     def _estimate(self, chosen: Chosen) -> float:
+        """Bytes of the residual with its packet headers, without coding it."""
         size = sum(chosen.group_bits()) / 8
-        return size + 9 * self._layer_count(size)
+        return size + 9 * (len(self._shares(size)) + 1)
+
+    def _shares(self, size: float) -> list[float]:
+        """Where layers end, as shares of the residual's bytes, the last end left out."""
+        count = self.settings.residual_layers
+        if count is not None:
+            return [(2.0**k - 1) / (2.0**count - 1) for k in range(1, count)]
+        ends = [float(end) for end in _LAYER_ENDS if size - end > _LEAST_LAYER]
+        scale = max(1.0, size / (_LAYER_ENDS[-1] + 1000))
+        return [min(1.0, scale * end / size) for end in ends]
 
     def _residual_layers(self, chosen: Chosen) -> list[tuple[int, bytes]]:
-        """Cut the groups into layers of doubling size and code each."""
+        """Cut the groups into layers and code each."""
         bits = np.cumsum(chosen.group_bits())
-        count = self._layer_count(bits[-1] / 8)
-        shares = np.cumsum(2.0 ** np.arange(count))[:-1] / (2.0**count - 1)
-        cuts = sorted({int(np.searchsorted(bits, share * bits[-1])) + 1 for share in shares})
+        shares = self._shares(bits[-1] / 8)
+        cuts = sorted({int(np.searchsorted(bits, share * bits[-1])) for share in shares} - {0})
         ends = [c for c in cuts if c < len(bits)] + [len(bits)]
         layers, start = [], 0
         for index, stop in enumerate(ends):

@@ -124,7 +124,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     major, flags = data[3] >> 4, data[4]
     if major != MAJOR:
         raise CorruptError(
-            f"stream version {major}.{data[3] & 15}, this is {MAJOR}.{MINOR}", field="version", offset=3
+            f"stream version {major}.{data[3] & 15}, this is {MAJOR}.{MINOR}",
+            field="version",
+            offset=3,
         )
     if flags & ~_KNOWN_FLAGS or flags & 3 == 3:
         raise CorruptError(f"unknown flags {flags:#04x}", field="flags", offset=4)
@@ -142,7 +144,14 @@ def parse_header(data: bytes) -> tuple[Header, int]:
         model_id, weights = data[at + 4], bytes(data[at + 5 : at + 9])
     try:
         header = Header(
-            width, height, fps, CLIP_FRAMES[flags & 3], seed, model_id, weights, bytes(data[at : at + 4])
+            width,
+            height,
+            fps,
+            CLIP_FRAMES[flags & 3],
+            seed,
+            model_id,
+            weights,
+            bytes(data[at : at + 4]),
         )
     except (UsageError, LimitError) as error:
         raise CorruptError(str(error), field="header", offset=5) from error

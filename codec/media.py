@@ -128,7 +128,10 @@ class VideoReader:
         self._source_fps = Fraction(rate).limit_denominator(1001 * 240)
         self._fps = fps or self._source_fps
         self._size = size
-        width, height = size or (self._stream.codec_context.width, self._stream.codec_context.height)
+        width, height = size or (
+            self._stream.codec_context.width,
+            self._stream.codec_context.height,
+        )
         check_geometry(1, height, width)
         self.info = VideoInfo(width, height, self._fps)
 

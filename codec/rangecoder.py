@@ -29,7 +29,9 @@ class FlagEncoder:
         self._flags: list[I32] = []
         self._probabilities: list[NDArray[np.float64]] = []
 
-    def put(self, flags: NDArray[np.integer] | NDArray[np.bool_], probabilities: NDArray[np.integer]) -> None:
+    def put(
+        self, flags: NDArray[np.integer] | NDArray[np.bool_], probabilities: NDArray[np.integer]
+    ) -> None:
         """Append flags (n,) with their probabilities (n,)."""
         if flags.size:
             self._flags.append(flags.astype(np.int32))

@@ -1,6 +1,6 @@
 """Clip <-> normalised transform coefficients, with or without a gist to subtract.
 
-    clip - gist (mid-grey without one) --3-D transform--> bands / step of their plane
+clip - gist (mid-grey without one) --3-D transform--> bands / step of their plane
 """
 
 from __future__ import annotations

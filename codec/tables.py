@@ -63,9 +63,9 @@ PRESENCE_CONTEXTS = 8
 def presence_class(group: Group) -> int:
     """Row of the presence table: chroma? x (rank 0 or orientation HH or other) x rank x time."""
     kind = 2 if group.band[1] == 3 else 1 if group.band[1] else 0
-    return (
-        ((1 if group.plane else 0) * 3 + kind) * (MAX_RANK + 1) + group.rank
-    ) * (MAX_TEMPORAL_GROUP + 1) + group.temporal
+    return (((1 if group.plane else 0) * 3 + kind) * (MAX_RANK + 1) + group.rank) * (
+        MAX_TEMPORAL_GROUP + 1
+    ) + group.temporal
 
 
 PRESENCE_CLASSES = 2 * 3 * (MAX_RANK + 1) * (MAX_TEMPORAL_GROUP + 1)
@@ -97,7 +97,12 @@ class Tables:
     reconstruction: NDArray[np.int8]
 
     def logits(
-        self, features: NDArray[np.uint8], group: Group, layout: Layout, phase: int, planes: NDArray[np.int64]
+        self,
+        features: NDArray[np.uint8],
+        group: Group,
+        layout: Layout,
+        phase: int,
+        planes: NDArray[np.int64],
     ) -> NDArray[np.int16]:
         """Logits (n, 3) of one phase, as indices 0..351 into `probability`.
 
@@ -167,9 +172,7 @@ def parse_tables(data: bytes) -> Tables:
     _check_exact(raw["output_weights"], raw["output_bias"], ACTIVATION_MAX)
     integers = ("probability", "presence", "reconstruction")
     floats = {n: raw[n].astype(np.float32) for n in shapes if n not in integers}
-    return Tables(
-        hash=hashlib.sha256(data).digest()[:4], **floats, **{n: raw[n] for n in integers}
-    )
+    return Tables(hash=hashlib.sha256(data).digest()[:4], **floats, **{n: raw[n] for n in integers})
 
 
 @lru_cache(maxsize=1)

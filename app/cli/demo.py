@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -50,16 +51,21 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _stream(folder: Path, coded: Path) -> tuple[dict[str, Any], bool]:
     """Send the file over WebRTC to a second process; its summary, and whether bytes agree."""
     kept, shown = folder / "received.gist", folder / "received.mp4"
-    port = 8787
+    port = _free_port()
     receiver = _start(
         "receive", "-o", str(shown), "--keep", str(kept), "--listen", f"127.0.0.1:{port}",
         "--wait", "60", "-y",
     )  # fmt: skip
     try:
-        time.sleep(0.2)
         _gistcast(
             "send", str(coded), "--to", f"http://127.0.0.1:{port}/whip",
             "--as-fast-as-possible", "--wait", "60",

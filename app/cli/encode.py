@@ -91,9 +91,7 @@ class _Tally:
         return piece
 
 
-def _pieces(
-    clips: Iterable[Clip], encoder: Encoder, tally: _Tally, index: bool
-) -> Iterator[bytes]:
+def _pieces(clips: Iterable[Clip], encoder: Encoder, tally: _Tally, index: bool) -> Iterator[bytes]:
     tally.layers["headers"] += len(encoder.header)
     yield encoder.header
     for clip in clips:

@@ -15,6 +15,7 @@ from gistcast.cli.decode import add_refine
 from gistcast.cli.encode import add_settings, settings_of
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import Encoder
+from gistcast.codec.errors import GistcastError
 from gistcast.codec.header import parse_header
 from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter, read_clips
 from gistcast.stream import (
@@ -23,6 +24,7 @@ from gistcast.stream import (
     GistSink,
     GistSource,
     ReceiveSettings,
+    ReceiveSummary,
     SendSettings,
     SendSummary,
     Tee,
@@ -162,8 +164,9 @@ def run_receive(args: argparse.Namespace) -> None:
             if args.keep:
                 sink = Tee(sink, GistSink(kept))
             summary = asyncio.run(_receive(args, sink, host, port, announce))
-    facts, line = summary
-    common.report(args, facts, line)
+    common.report(args, summary.to_json(), summary.line())
+    if not summary.ended:
+        raise GistcastError("the sender went away before the end of its stream")
 
 
 def _writer(name: str, info: VideoInfo) -> VideoWriter:
@@ -172,8 +175,8 @@ def _writer(name: str, info: VideoInfo) -> VideoWriter:
 
 async def _receive(
     args: argparse.Namespace, sink: ClipSink, host: str, port: int, announce: Callable[[str], None]
-) -> tuple[dict[str, object], str]:
-    summary = await receive(
+) -> ReceiveSummary:
+    return await receive(
         sink,
         ReceiveSettings(),
         host=host,
@@ -182,4 +185,3 @@ async def _receive(
         wait=args.wait,
         listening=announce,
     )
-    return summary.to_json(), summary.line()

@@ -22,7 +22,6 @@ from gistcast.codec.residual import ResidualDecoder, ResidualEncoder
 from gistcast.codec.sketch import analyse
 from gistcast.codec.tables import load_tables
 
-
 Make = Callable[..., Clip]
 
 
@@ -76,7 +75,9 @@ def test_bitrate_is_a_leaky_bucket(moving_clip: Make) -> None:
 
 
 def test_impossible_budget_is_refused(street: Clip) -> None:
-    settings = EncodeSettings(clip_bytes=60, text="zyx wvu tsr " * 9 + "qponmlkjihgfedcba0123456789" * 3)
+    settings = EncodeSettings(
+        clip_bytes=60, text="zyx wvu tsr " * 9 + "qponmlkjihgfedcba0123456789" * 3
+    )
     encoder = Encoder(VideoInfo(64, 64, Fraction(25)), settings)
     with pytest.raises(UsageError, match="too few"):
         encoder.encode_clip(street)

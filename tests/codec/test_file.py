@@ -25,7 +25,9 @@ def test_varint(value: int) -> None:
     assert get_varint(b"x" + data, 1, 2**56, "f") == (value, 1 + len(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"\x80", b"\x80\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x80", b"\x80\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff"]
+)
 def test_varint_refuses(data: bytes) -> None:
     with pytest.raises(CorruptError) as caught:
         get_varint(data, 0, 2**60, "here")

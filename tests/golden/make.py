@@ -1,0 +1,82 @@
+"""Makes the golden files. Run once for a format version; see README.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from toy import ToyGist  # noqa: E402
+
+from gistcast.codec.clip import Clip  # noqa: E402
+from gistcast.codec.decoder import DecodedClip  # noqa: E402
+from gistcast.codec.encoder import EncodeSettings  # noqa: E402
+from gistcast.codec.file import decode_video, encode_video  # noqa: E402
+from gistcast.codec.media import VideoInfo, load_clip  # noqa: E402
+
+STREET = HERE.parent.parent / "app" / "assets" / "street.mp4"
+
+
+def symbol_hash(decoded: DecodedClip) -> str:
+    """SHA-256 over latent, quantiser and all levels, little-endian, bands in sorted order."""
+    digest = hashlib.sha256()
+    if decoded.latent is not None:
+        digest.update(decoded.latent.astype("<i4").tobytes())
+    digest.update(repr((decoded.text, decoded.quantiser, decoded.residual_layers)).encode())
+    for plane in decoded.symbols:
+        for key in sorted(plane):
+            digest.update(plane[key].astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _clips(size: tuple[int, int], *lengths: int) -> list[Clip]:
+    clip, _ = load_clip(STREET, size=size)
+    out, start = [], 0
+    for length in lengths:
+        out.append(clip[start : start + length])
+        start += length
+    return out
+
+
+def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
+    """Name -> clips and settings."""
+    flat = Clip(np.full((4, 9, 7), 90, np.uint8), *[np.full((4, 5, 4), 120, np.uint8)] * 2)
+    words = "a man on a bicycle in a street"
+    return {
+        "plain-64": (_clips((64, 64), 32), EncodeSettings(quality=35)),
+        "layers-64": (_clips((64, 64), 8, 8), EncodeSettings(quality=30, clip_frames=8, residual_layers=4)),
+        "fine-32": (_clips((32, 32), 16), EncodeSettings(quality=95, clip_frames=16)),
+        "short-48x80": (_clips((48, 80), 16, 5, 11), EncodeSettings(quality=25, clip_frames=16, seed=9)),
+        "flat-odd": ([flat], EncodeSettings(quality=60)),
+        "latent-64": (_clips((64, 64), 8), EncodeSettings(quality=20, clip_frames=8, latent="on", text=words)),
+        "text-64": (_clips((64, 64), 8), EncodeSettings(clip_frames=8, layers="text", text=words)),
+        "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16)),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Write all files and `symbols.json`."""
+    expected = {}
+    for name, (clips, settings) in cases().items():
+        info = VideoInfo(clips[0].width, clips[0].height, Fraction(25))
+        data = encode_video(clips, info, settings, ToyGist(), index=name == "layers-64")
+        (HERE / f"{name}.gist").write_bytes(data)
+        decoded = list(decode_video(data, ToyGist()))
+        expected[name] = {
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "symbols": [symbol_hash(d) for d in decoded],
+            "luma_mean": [round(float(d.sketch.y.mean()), 2) for d in decoded],
+        }
+    (HERE / "symbols.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
