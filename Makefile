@@ -24,6 +24,8 @@ test: install
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	rm -rf .types && mkdir -p .types/gistcast
+	ln -s $(CURDIR)/app/* $(foreach d,codec models stream eval,$(CURDIR)/$(d)) .types/gistcast/
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 

@@ -28,7 +28,7 @@ LOG = np.minimum(np.floor(8 * np.log2(1.0 + np.arange(512)) + 0.5), 64).astype(n
 
 
 def _log(total: NDArray[np.int16]) -> U8:
-    return LOG[np.minimum(total, 511)]
+    return np.asarray(LOG[np.minimum(total, 511)])
 
 
 def _cross(a: NDArray[np.int16]) -> NDArray[np.int16]:

@@ -167,7 +167,7 @@ class Decoder:
         self, layers: dict[int, bytes], layout: Layout, damage: list[str]
     ) -> tuple[ResidualDecoder | None, int | None, int]:
         """Decode residual layers up to the first that is missing or damaged."""
-        payloads = []
+        payloads: list[bytes] = []
         while RESIDUAL + len(payloads) in layers:
             payloads.append(layers[RESIDUAL + len(payloads)])
         if not payloads:

@@ -53,7 +53,7 @@ def _planes(frame: av.VideoFrame) -> Frame:
     for index, plane in enumerate(frame.planes):
         width = frame.width if index == 0 else (frame.width + 1) // 2
         height = frame.height if index == 0 else (frame.height + 1) // 2
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         out.append(np.ascontiguousarray(rows[:height, :width]))
     return out[0], out[1], out[2]
 
@@ -65,7 +65,7 @@ def planes_to_frame(planes: Frame) -> av.VideoFrame:
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, "yuv420p")
     for target, source in zip(frame.planes, planes, strict=True):
-        rows = np.frombuffer(target, np.uint8).reshape(-1, target.line_size)
+        rows = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
         rows[: source.shape[0], : source.shape[1]] = source
     frame.colorspace = 1
     frame.color_range = 1
@@ -211,7 +211,7 @@ class VideoWriter:
         name = str(target) if isinstance(target, (str, Path)) else ""
         suffix = Path(name).suffix.lower() if name else ".y4m"
         if suffix == ".y4m":
-            self._y4m = open(name, "wb") if name else target  # type: ignore[assignment]
+            self._y4m = Path(name).open("wb") if name else target  # type: ignore[assignment]  # noqa: SIM115
             self._close_y4m = bool(name)
             self._write_y4m_header()
         elif suffix in (".mp4", ".mkv"):

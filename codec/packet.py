@@ -106,7 +106,8 @@ class Chunk:
 
 
 def _sealed(body: bytes, header: bytes) -> bytes:
-    return body + google_crc32c.value(header + body).to_bytes(4, "little")
+    crc: int = google_crc32c.value(header + body)
+    return body + crc.to_bytes(4, "little")
 
 
 def parse_packet(data: bytes, offset: int, header: bytes) -> tuple[Packet | Chunk, int]:

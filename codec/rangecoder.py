@@ -8,6 +8,8 @@ Source: Martin, "Range encoding" (1979); the coder is constriction's (Bamler, 20
 
 from __future__ import annotations
 
+from typing import Any
+
 import constriction
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from gistcast.codec.errors import CorruptError
 
 I32 = NDArray[np.int32]
+Probabilities = NDArray[np.int64] | NDArray[np.uint16]
 
 #: Probabilities are k / 65536 with k in 1..65535: exact in float64, 24 bits in the coder.
 _SCALE = 65536.0
@@ -29,9 +32,7 @@ class FlagEncoder:
         self._flags: list[I32] = []
         self._probabilities: list[NDArray[np.float64]] = []
 
-    def put(
-        self, flags: NDArray[np.integer] | NDArray[np.bool_], probabilities: NDArray[np.integer]
-    ) -> None:
+    def put(self, flags: NDArray[Any], probabilities: Probabilities) -> None:
         """Append flags (n,) with their probabilities (n,)."""
         if flags.size:
             self._flags.append(flags.astype(np.int32))
@@ -97,7 +98,7 @@ class FlagDecoder:
     def __init__(self, data: bytes) -> None:
         self._decoder = _decoder(data)
 
-    def get(self, probabilities: NDArray[np.integer]) -> I32:
+    def get(self, probabilities: Probabilities) -> I32:
         """Decode flags (n,).
 
         Raises:

@@ -119,7 +119,7 @@ class Tables:
         hidden = _activate(hidden @ self.hidden_weights + self.hidden_bias)
         out = np.floor((hidden @ self.output_weights + self.output_bias) * (1 / WEIGHT_UNIT))
         np.clip(out, -LOGIT_LIMIT, LOGIT_LIMIT - 1, out=out)
-        return (out + LOGIT_LIMIT).astype(np.int16)
+        return np.asarray(out + LOGIT_LIMIT, dtype=np.int16)
 
 
 def _activate(z: F32) -> F32:
@@ -170,9 +170,15 @@ def parse_tables(data: bytes) -> Tables:
     _check_exact(raw["input_weights"], worst_rows, 64)
     _check_exact(raw["hidden_weights"], raw["hidden_bias"], ACTIVATION_MAX)
     _check_exact(raw["output_weights"], raw["output_bias"], ACTIVATION_MAX)
-    integers = ("probability", "presence", "reconstruction")
-    floats = {n: raw[n].astype(np.float32) for n in shapes if n not in integers}
-    return Tables(hash=hashlib.sha256(data).digest()[:4], **floats, **{n: raw[n] for n in integers})
+    tables = {"probability", "presence", "reconstruction"}
+    floats = {n: raw[n].astype(np.float32) for n in shapes if n not in tables}
+    return Tables(
+        hash=hashlib.sha256(data).digest()[:4],
+        probability=raw["probability"],
+        presence=raw["presence"],
+        reconstruction=raw["reconstruction"],
+        **floats,
+    )
 
 
 @lru_cache(maxsize=1)

@@ -102,7 +102,10 @@ def read_input(path: str) -> bytes:
 
 def progress(items: Iterable[Item], *, what: str, total: int | None = None) -> Iterable[Item]:
     """The items, with a progress bar on standard error if that is a terminal."""
-    return tqdm(items, desc=what, total=total, unit="clip", disable=not sys.stderr.isatty())
+    bar: Iterable[Item] = tqdm(
+        items, desc=what, total=total, unit="clip", disable=not sys.stderr.isatty()
+    )
+    return bar
 
 
 def report(args: argparse.Namespace, facts: dict[str, Any], line: str) -> None:

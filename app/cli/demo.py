@@ -30,8 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _gistcast(*arguments: str) -> dict[str, Any]:
     """Run a command of ours in a process of its own; its JSON."""
-    done = _finish(_start(*arguments))
-    return done
+    return _finish(_start(*arguments))
 
 
 def _start(*arguments: str) -> subprocess.Popen[str]:
@@ -40,9 +39,9 @@ def _start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def _finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=300)
+    out, _ = process.communicate(timeout=600)
     if process.returncode:
-        raise GistcastError(f"{' '.join(process.args[2:4])} failed")  # type: ignore[index]
+        raise GistcastError(f"a step failed with status {process.returncode}")
     result: dict[str, Any] = json.loads(out)
     return result
 
@@ -96,7 +95,8 @@ def run(args: argparse.Namespace) -> None:
     judged = _gistcast("eval", source, "-o", str(folder), "--quick", "--text", _TEXT)
 
     lines = (
-        f"coded:    {encoded['frames']} frames in {encoded['bytes']} bytes, {encoded['kbps']:.1f} kbps; "
+        f"coded:    {encoded['frames']} frames in {encoded['bytes']} bytes, "
+        f"{encoded['kbps']:.1f} kbps; "
         f"{json.dumps(encoded['layers'])}",
         f"streamed: {received['clips']} clips, {received['complete']} complete, "
         f"{'byte-identical' if identical else 'NOT IDENTICAL'}; "

@@ -10,6 +10,7 @@ import numpy as np
 
 from gistcast.cli import common
 from gistcast.codec.clip import MAX_FRAMES, Clip
+from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
 
 
@@ -35,9 +36,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> None:
     """Generate."""
     if not 1 <= args.frames <= MAX_FRAMES:
-        raise common.UsageError(f"a clip has 1 to {MAX_FRAMES} frames, not {args.frames}")
+        raise UsageError(f"a clip has 1 to {MAX_FRAMES} frames, not {args.frames}")
     if args.count < 1:
-        raise common.UsageError("--count must be at least 1")
+        raise UsageError("--count must be at least 1")
     out = Path(args.output)
     targets = [
         out if args.count == 1 else out.with_name(f"{out.stem}-{n}{out.suffix}")

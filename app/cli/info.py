@@ -98,8 +98,7 @@ def run(args: argparse.Namespace) -> None:
         parts = ", ".join(f"{p['layer']} {p['bytes']}" for p in clip["layers"])
         text = "".join(f" {p['text']!r}" for p in clip["layers"] if "text" in p)
         state = "" if clip["complete"] else " INCOMPLETE"
-        print(
-            f"clip {clip['number']:<6} {clip['frames']} frames, {clip['bytes']} bytes: {parts}{text}{state}"
-        )
+        size = f"{clip['frames']} frames, {clip['bytes']} bytes"
+        print(f"clip {clip['number']:<6} {size}: {parts}{text}{state}")
     for damage in facts["damage"]:
         print(f"damage       byte {damage['offset']}: {damage['message']}")

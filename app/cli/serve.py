@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gistcast.cli import common
 from gistcast.cli.streaming import parse_address
-from gistcast.codec.errors import GistcastError
+from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.stream import GistSink, receive
 
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
         served += 1
         try:
             summary = _record(target, host, port, args.token)
-        except common.UsageError:
+        except UsageError:
             raise
         except GistcastError as error:  # one broken stream must not end the service
             print(f"gistcast serve: {error}", file=sys.stderr, flush=True)

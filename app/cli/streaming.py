@@ -15,7 +15,7 @@ from gistcast.cli.decode import add_refine
 from gistcast.cli.encode import add_settings, settings_of
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import Encoder
-from gistcast.codec.errors import GistcastError
+from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.codec.header import parse_header
 from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter, read_clips
 from gistcast.stream import (
@@ -127,7 +127,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """`HOST:PORT` -> (host, port)."""
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:
-        raise common.UsageError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8787")
+        raise UsageError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8787")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -146,7 +146,7 @@ def run_receive(args: argparse.Namespace) -> None:
     """Receive one stream."""
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
     if args.output == "-":
-        raise common.UsageError("receive writes a file; give it a name")
+        raise UsageError("receive writes a file; give it a name")
     host, port = parse_address(args.listen)
     decoder = make_decoder(refine=not args.no_refine, mode=args.refine, device=args.device)
 

@@ -1,0 +1,171 @@
+"""The command line and the Python door, on the bundled real clip."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gistcast
+from gistcast.cli import main
+from gistcast.codec.clip import Clip
+from gistcast.codec.colour import clip_to_rgb
+from gistcast.codec.encoder import EncodeSettings
+from gistcast.codec.media import VideoReader, load_clip
+
+STREET = Path(__file__).parent.parent.parent / "app" / "assets" / "street.mp4"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("cli") / "street.gist"
+    command = ["encode", str(STREET), "-o", str(target), "--size", "48x48", "--clip-bytes", "400"]
+    assert main(command) == 0
+    return target
+
+
+def _json(capsys: Capture) -> dict[str, object]:
+    out = capsys.readouterr().out
+    result: dict[str, object] = json.loads(out)
+    return result
+
+
+def test_encode_reports_real_bytes(tmp_path: Path, capsys: Capture) -> None:
+    target = tmp_path / "a.gist"
+    command = ["encode", str(STREET), "-o", str(target), "--size", "32x32", "-q", "30", "--json"]
+    assert main(command) == 0
+    facts = _json(capsys)
+    assert facts["bytes"] == target.stat().st_size == sum(facts["layers"].values())  # type: ignore[attr-defined]
+    assert (facts["frames"], facts["width"], facts["height"], facts["fps"]) == (105, 32, 32, 25.0)
+    assert facts["kbps"] == pytest.approx(target.stat().st_size * 8 / 4.2 / 1000, rel=1e-3)
+    assert facts["bpp"] == pytest.approx(target.stat().st_size * 8 / (105 * 32 * 32), rel=1e-3)
+
+
+def test_info(coded: Path, capsys: Capture) -> None:
+    assert main(["info", str(coded), "--json"]) == 0
+    facts = _json(capsys)
+    clips = facts["clips"]
+    assert isinstance(clips, list)
+    assert [c["frames"] for c in clips] == [32, 18, 32, 23]
+    assert [c["pts"] for c in clips] == [0, 32, 50, 82]
+    assert all(c["bytes"] <= 400 and c["complete"] for c in clips)
+    assert facts["bytes"] == sum(facts["layers"].values())  # type: ignore[attr-defined]
+    assert main(["info", str(coded)]) == 0
+    assert "residual.0" in capsys.readouterr().out
+
+
+def test_decode(coded: Path, tmp_path: Path, capsys: Capture) -> None:
+    target = tmp_path / "out.y4m"
+    assert main(["decode", str(coded), "-o", str(target), "--no-refine", "--json"]) == 0
+    assert _json(capsys)["frames"] == 105
+    clip, _ = load_clip(target)
+    source, _ = load_clip(STREET, size=(48, 48))
+    assert np.square(clip.y.astype(float) - source.y).mean() < 400
+
+
+def test_no_overwrite(coded: Path, capsys: Capture) -> None:
+    before = coded.read_bytes()
+    assert main(["encode", str(STREET), "-o", str(coded)]) == 2
+    assert "-y" in capsys.readouterr().err
+    assert coded.read_bytes() == before
+
+
+def test_nothing_is_left_of_a_failed_encode(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"not a video at all" * 100)
+    assert main(["encode", str(bad), "-o", str(tmp_path / "a.gist")]) == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.mp4"]
+
+
+def test_exit_codes(tmp_path: Path, coded: Path) -> None:
+    out = str(tmp_path / "o.y4m")
+    assert main(["decode", str(tmp_path / "none.gist"), "-o", out]) == 2
+    garbage = tmp_path / "garbage.gist"
+    garbage.write_bytes(b"GST garbage")
+    assert main(["decode", str(garbage), "-o", out]) == 3
+    assert main(["decode", str(coded), "-o", out, "--layers", "text"]) == 3
+    assert main(["encode", str(STREET), "-o", out, "-q", "500"]) == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["encode"])
+    assert caught.value.code == 2
+
+
+def test_damage_is_reported_and_survived(coded: Path, tmp_path: Path, capsys: Capture) -> None:
+    data = bytearray(coded.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    damaged = tmp_path / "damaged.gist"
+    damaged.write_bytes(bytes(data))
+    out = str(tmp_path / "o.y4m")
+    assert main(["decode", str(damaged), "-o", out, "--no-refine", "--json"]) == 0
+    captured = capsys.readouterr()
+    facts = json.loads(captured.out)
+    assert facts["clips_damaged"] == 1 and 0 < facts["frames"] < 105
+    assert "damage at byte" in captured.err
+
+
+def _run(*arguments: str, data: bytes) -> bytes:
+    command = [sys.executable, "-m", "gistcast", *arguments]
+    return subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+def test_pipes(street: Clip) -> None:
+    y4m = io.BytesIO()
+    from gistcast.codec.media import VideoInfo, VideoWriter
+
+    writer = VideoWriter(y4m, VideoInfo(64, 64, Fraction(25)))
+    writer.write(street)
+    writer.close()
+    gist = _run("encode", "-", "-o", "-", "-q", "40", data=y4m.getvalue())
+    assert len(gist) < 3000
+    out = _run("decode", "-", "-o", "-", "--no-refine", data=gist)
+    with VideoReader(io.BytesIO(out)) as reader:
+        assert sum(1 for _ in reader) == 32
+
+
+def test_python_door(street: Clip) -> None:
+    rgb = clip_to_rgb(street)
+    data = gistcast.encode(rgb, fps=25, quality=60)
+    sketch = gistcast.decode(data, refine=False)
+    assert sketch.shape == rgb.shape and sketch.dtype == np.uint8
+    assert 10 * np.log10(255**2 / np.square(sketch.astype(float) - rgb).mean()) > 25
+    assert gistcast.encode(rgb, fps=25, clip_bytes=300, text="a street") != data
+
+
+def test_frame_by_frame_equals_all_at_once(street: Clip, tmp_path: Path) -> None:
+    rgb = clip_to_rgb(street)[:20]
+    settings = EncodeSettings(quality=30, clip_frames=8)
+    encoder = gistcast.Encoder(64, 64, fps=25, settings=settings)
+    data = encoder.header
+    counts = []
+    for frame in rgb:
+        packets = encoder.encode(frame)
+        counts.append(len(packets))
+        data += encoder.to_bytes(packets)
+    data += encoder.to_bytes(encoder.flush())
+    assert [n for n, c in enumerate(counts) if c] == [7, 15]
+    assert data == gistcast.encode(rgb, fps=25, settings=settings)
+    (tmp_path / "a.gist").write_bytes(data)
+    video = gistcast.open(tmp_path / "a.gist", refine=False)
+    assert len(video) == 3 and video[2].clip.frames == 4 and video.header.fps == 25
+
+
+def test_bench(capsys: Capture) -> None:
+    command = ["bench", "--sizes", "32", "--presets", "fast", "--repeat", "1", "--json"]
+    assert main(command) == 0
+    (row,) = _json(capsys)["rows"]  # type: ignore[misc]
+    assert row["encode_x_real_time"] > 0 and row["decode_x_real_time"] > 0
+
+
+@pytest.mark.parametrize("name", ["encode", "decode", "info", "send", "receive", "eval", "train"])
+def test_help(name: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"gistcast {name}" in capsys.readouterr().out
