@@ -61,7 +61,9 @@ class _Run:
             # row by row: what was measured before a failure is kept
             self.rows.extend(curve(case, codec, arm, points, self.cache, ceiling, keep))
         except GistcastError as error:
-            self.failures.append(f"{case.name}: {codec.name} {arm.name}: {error}")
+            failure = f"{case.name}: {codec.name} {arm.name}: {error}"
+            if failure not in self.failures:  # it may fail alike at every size
+                self.failures.append(failure)
 
 
 def run_eval(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.eval.codecs import STANDARD, spread, standard_codec
 from gistcast.eval.codecs.annexb import nal_units, strip_h264, strip_h265
-from gistcast.eval.codecs.ffmpeg import FfmpegCodec
+from gistcast.eval.codecs.ffmpeg import FfmpegCodec, frame_planes
 from gistcast.eval.metrics.psnr import frame_mse, psnr_of_mse
 
 FPS = Fraction(25)
@@ -102,3 +104,13 @@ def test_spread_takes_both_ends() -> None:
     assert spread((1, 2, 3), 1) == [1]
     with pytest.raises(UsageError):
         spread((1, 2), 0)
+
+
+@pytest.mark.parametrize("name", ["x264", "x265"])
+def test_the_counted_bytes_alone_are_a_stream_that_plays(name: str, short_clip: Clip) -> None:
+    codec = standard_codec(name)
+    coded = codec.code(short_clip, FPS, codec.points[2])
+    stream = io.BytesIO(b"".join(coded.payload))
+    with av.open(stream, format=codec.decoder) as container:
+        frames = [frame_planes(frame)[0] for frame in container.decode(video=0)]
+    assert (np.stack(frames) == coded.decoded.y).all()
