@@ -106,9 +106,9 @@ def packed_planes(clip: Clip) -> Tensor:
 
 
 def noise(seed: int, height: int, width: int) -> Tensor:
-    """(1, 1, height, width, 2) standard normal from a counter-based generator, held over time."""
+    """(1, 1, height, width, 4) standard normal from a counter-based generator, held over time."""
     generator = np.random.Generator(np.random.Philox(key=seed & (2**64 - 1)))
-    return torch.from_numpy(generator.standard_normal((1, 1, height, width, 2), np.float32))
+    return torch.from_numpy(generator.standard_normal((1, 1, height, width, 4), np.float32))
 
 
 def _tiles(height: int, width: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

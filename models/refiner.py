@@ -3,8 +3,8 @@
     y (2x2 unshuffled), u, v, their means over time, noise --+
                                                               +-> U-Net of space-time blocks
     log step, dial, text, latent --linear--> condition (FiLM) +        |
-                                                                  residual, scaled by the step
-    sketch -------------------------------------------------------> (+) -> clip
+                                             residual + gate * detail of the sketch + gate * noise
+    sketch ----------------------------------------------(+) scaled by the step --> clip
 
 Everything runs at half the luma resolution, where the three planes of 4:2:0 meet. A block is a
 3x3 convolution in space and one of three or five taps in time. The tensors are (N, T, H, W, C):
@@ -27,7 +27,7 @@ from gistcast.models.text import TextEncoder
 DIALS = {"fidelity": 0.0, "balanced": 0.5, "detail": 1.0}
 
 _PLANES = 6  # four luma phases, Cb, Cr
-_NOISE = 2
+_NOISE = 4  # one for each luma phase: grain at full resolution
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,12 @@ class Generator(nn.Module):
         self.enc_a, self.dec_a = self._stage(0, 3), self._stage(0, 3)
         self.enc_b, self.dec_b = self._stage(1, 5), self._stage(1, 5)
         self.middle = self._stage(2, 5)
-        self.head = nn.Conv2d(a, _PLANES, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        if self.head.bias is not None:
-            nn.init.zeros_(self.head.bias)
+        #: residual of each plane; then how much to sharpen and how much grain to lay, per cell
+        self.head = nn.Conv2d(a, _PLANES + 2, 3, padding=1)
+        self.gates = nn.Linear(config.condition, 2)  #: the same two, over the whole clip
+        for layer in (self.head, self.gates):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def _stage(self, level: int, taps: int) -> nn.ModuleList:
         width, count = self.config.widths[level], self.config.blocks[level]
@@ -159,7 +161,7 @@ class Generator(nn.Module):
         Args:
             sketch: (N, T, H, W, 6) planes at half resolution (see `pack`), 8-bit scale; H and W
                 multiples of 4.
-            noise: (N, 1 or T, H, W, 2) standard normal; it is scaled by the dial.
+            noise: (N, 1 or T, H, W, 4) standard normal, one for each luma phase; it is scaled by the dial.
             condition: what else is known.
 
         Returns:
@@ -178,13 +180,28 @@ class Generator(nn.Module):
         low = _run(self.middle, low, vector)
         half = _run(self.dec_b, half + _up(self.up_b, low), vector)
         top = _run(self.dec_a, top + _up(self.up_a, half), vector)
-        residual = spatial(self.head, top).float()
+        out = spatial(self.head, top).float()
+        gates = out[..., _PLANES:] + self.gates(vector).float()[:, None, None, None, :]
+        luma = gates[..., :1] * highpass(sketch[..., :4]) + 3 * gates[..., 1:] * grain
+        residual = 5 * out[..., :_PLANES] + functional.pad(luma, (0, 2))
         # a finer quantiser leaves less to repair: never let the network shout over it
         sent = condition.step > 0
         gain = torch.where(
             sent, (condition.step / 48).clamp(max=1), torch.ones_like(condition.step)
         )
-        return sketch + 5 * gain[:, None, None, None, None] * residual
+        return sketch + gain[:, None, None, None, None] * residual
+
+
+def highpass(luma: Tensor) -> Tensor:
+    """Packed luma (N, T, h, w, 4) minus its 5x5 binomial blur at full resolution, same shape."""
+    n, t, h, w, _ = luma.shape
+    y = functional.pixel_shuffle(luma.reshape(n * t, h, w, 4).permute(0, 3, 1, 2), 2)
+    taps = luma.new_tensor([1, 4, 6, 4, 1]) / 16
+    edged = functional.pad(y, (2, 2, 2, 2), mode="replicate")
+    across = functional.conv2d(edged, taps.reshape(1, 1, 1, 5))
+    blurred = functional.conv2d(across, taps.reshape(1, 1, 5, 1))
+    fine = functional.pixel_unshuffle(y - blurred, 2)
+    return fine.permute(0, 2, 3, 1).reshape(n, t, h, w, 4)
 
 
 def _run(blocks: nn.ModuleList, x: Tensor, condition: Tensor) -> Tensor:

@@ -92,7 +92,9 @@ def test_the_loop_logs_stops_and_exports(config: RefinerTraining, tmp_path: Path
 
 
 def test_the_generator_learns(config: RefinerTraining) -> None:
-    trainer = RefinerTrainer(replace(config, rate=5e-3, perceptual_from=99, adversarial_from=99), CPU)
+    trainer = RefinerTrainer(
+        replace(config, rate=5e-3, perceptual_from=99, adversarial_from=99), CPU
+    )
     gains = [trainer.step()["gain_db_0"] for _ in range(40)]
     assert np.mean(gains[-8:]) > 0.02
 
