@@ -188,7 +188,7 @@ def _picture(strip: Strip, picture: Picture) -> str:
     playing = f'<div class="cell playing {name}" data-count="{count}" data-width="{width:g}"></div>'
     stills = sorted({round(i * (count - 1) / (_STILLS - 1)) for i in range(_STILLS)})
     cells = "".join(
-        f'<div class="cell {name}" title="frame {strip.frames[i]}" '
+        f'<div class="cell {name}" title="{_frame_title(strip, picture, i)}" '
         f'style="background-position-x:-{i * width:g}px"></div>'
         for i in stills
     )
@@ -197,6 +197,12 @@ def _picture(strip: Strip, picture: Picture) -> str:
         f'<span class="note">{escape(picture.note)}</span></div>'
         f'<div class="frames">{playing}{cells}</div>'
     )
+
+
+def _frame_title(strip: Strip, picture: Picture, index: int) -> str:
+    frame = strip.frames[index]
+    psnr = f": {picture.psnr[frame]:.2f} dB" if picture.psnr else ""
+    return f"frame {frame}{psnr}"
 
 
 # --- settings ---

@@ -124,6 +124,7 @@ def run_eval(
     results = {
         "settings": settings,
         "summary": summarise(run.rows, metrics),
+        "psnr_by_frame": [series for strip in strips for series in _series(strip)],
         "rows": run.rows,
     }
     _write_whole(out / "results.json", _as_json(results))
@@ -200,6 +201,18 @@ def _strips(cases: list[Case], jobs: list[tuple[Case, Codec, Arm]], run: _Run) -
         budget = _STRIP_BUDGET * size_scale(case.clip.width, case.clip.height)
         strips.append(make_strip(case, mine, run.cache, run.kept, budget))
     return strips
+
+
+def _series(strip: Strip) -> Iterator[dict[str, Any]]:
+    """RGB-PSNR frame by frame of what a strip shows."""
+    for picture in strip.pictures:
+        if picture.psnr:
+            yield {
+                "clip": strip.clip,
+                "size": f"{strip.width}x{strip.height}",
+                "picture": f"{picture.label}: {picture.note}",
+                "psnr": list(picture.psnr),
+            }
 
 
 def _settings(

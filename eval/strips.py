@@ -29,11 +29,13 @@ class Picture:
         label: what it is.
         note: its bytes and figures.
         png: the frames in one row, as a PNG file.
+        psnr: RGB-PSNR of every frame of the clip, in dB; empty for the source.
     """
 
     label: str
     note: str
     png: bytes
+    psnr: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class _Film:
         coded = self.kept.get(step.key(self.case)) or step.run(self.case)[0]
         shown = step.shown(self.case, coded)[row["arm"]]
         note = (f"{row['codec']} {row['arm']}, " if who else "") + _note(row)
-        return Picture(label, note, self.png(shown))
+        return Picture(label, note, self.png(shown), tuple(self.case.meter.psnr_by_frame(shown)))
 
     def ours(self, sketch: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
         """Text alone, latent alone, sketch and regenerated clip, as far as they were measured."""

@@ -167,5 +167,5 @@ def _sources(networks: bool) -> Iterator[Path]:
     yield from sorted((folder / "tables").glob("*"))
     if networks:
         folder = Path(gistcast.models.__file__).parent
-        yield from sorted(folder.glob("*.py"))
+        yield from (p for p in sorted(folder.glob("*.py")) if not p.name.startswith("train"))
         yield from sorted((folder / "weights").glob("*.safetensors"))

@@ -57,6 +57,12 @@ def test_results_hold_settings_and_rows(results: dict[str, Any]) -> None:
     assert all(row["frames"] == 16 and row["psnr_rgb"] > 5 for row in results["rows"])
 
 
+def test_series_frame_by_frame_are_kept_for_the_strips(results: dict[str, Any]) -> None:
+    series = results["psnr_by_frame"]
+    assert any(entry["picture"].startswith("sketch") for entry in series)
+    assert all(len(entry["psnr"]) == 16 for entry in series)
+
+
 def test_our_bytes_are_those_of_a_file_within_its_limit(results: dict[str, Any]) -> None:
     ours = [row for row in results["rows"] if row["arm"] == "sketch"]
     assert [row["point"] for row in ours] == [120, 3000]
