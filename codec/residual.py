@@ -32,6 +32,9 @@ Coefficients = Sequence[Mapping[BandKey, F32]]  #: per plane, bands (T, h, w) in
 _ESCAPE_ORDER = 2
 _ESCAPE_PREFIX = 18
 
+# least bits that a level, and all that a group holds, are taken to cost by the fast choice
+_FAST_LEVEL_BITS, _FAST_GROUP_BITS = 4.0, 8.0
+
 
 class GroupState:
     """One group while it is coded: its features, and what is filled in so far."""
@@ -86,10 +89,11 @@ class ResidualEncoder:
     Args:
         tables: the learned model.
         weight: lambda of the rate-distortion choice, in squared steps a bit.
+        fast: leave out groups in which little stands above the dead zone, without a closer look.
     """
 
-    def __init__(self, tables: Tables, weight: float) -> None:
-        self._tables, self._weight = tables, weight
+    def __init__(self, tables: Tables, weight: float, *, fast: bool = False) -> None:
+        self._tables, self._weight, self._fast = tables, weight, fast
         self._costs = Costs.of(tables)
 
     def choose(self, layout: Layout, coefficients: Coefficients, quantiser: int) -> Chosen:
@@ -112,12 +116,21 @@ class ResidualEncoder:
             flags.append(encoder)
         return Chosen(quantiser, symbols, points, flags, distortion)
 
+    def _promising(self, x: F32) -> bool:
+        """Whether coding a group can pay at all (exactly, or roughly when fast)."""
+        size = np.abs(x)
+        if not self._fast:
+            return bool(size.max() > 0.5)
+        above = size[size > 0.5]
+        saved = np.maximum(2 * above - 1 - _FAST_LEVEL_BITS * self._weight, 0).sum()
+        return bool(saved >= _FAST_GROUP_BITS * self._weight)
+
     def _code_group(
         self, symbols: Symbols, group: Group, x: F32, quantiser: int, out: FlagEncoder, p: int
     ) -> GroupState | None:
         """Choose one group's levels and write its flags; None when it is left empty."""
         absent = np.array([p])
-        if np.abs(x).max() > 0.5:
+        if self._promising(x):
             state = GroupState(symbols, group, self._tables, quantiser)
             chosen = []
             distortion = bits = 0.0

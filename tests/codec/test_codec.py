@@ -12,12 +12,13 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.context import FEATURES, LOG
 from gistcast.codec.decoder import Decoder
-from gistcast.codec.encoder import Encoder, EncodeSettings, quality_to_quantiser
+from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import decode_video, encode_video
 from gistcast.codec.layout import make_layout
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import RESIDUAL
+from gistcast.codec.ratecontrol import quality_to_quantiser
 from gistcast.codec.residual import ResidualDecoder, ResidualEncoder
 from gistcast.codec.sketch import analyse
 from gistcast.codec.tables import load_tables
@@ -61,6 +62,17 @@ def test_clip_bytes_hold(street: Clip, budget: int) -> None:
     encoder = Encoder(info, EncodeSettings(clip_bytes=budget))
     used = sum(len(p.to_bytes(encoder.header)) for p in encoder.encode_clip(street))
     assert 0.95 * budget <= used <= budget
+
+
+def test_presets_differ_as_they_say(street: Clip) -> None:
+    """At equal bytes slow is no worse than medium, medium no worse than fast."""
+    quality = {}
+    for preset in ("fast", "medium", "slow"):
+        size, sketch = _coded(street, clip_bytes=500, preset=preset)
+        assert size <= 512
+        quality[preset] = psnr(sketch, street)
+    assert quality["fast"] < quality["slow"]
+    assert quality["fast"] - 0.02 < quality["medium"] < quality["slow"] + 0.02
 
 
 def test_bitrate_is_a_leaky_bucket(moving_clip: Make) -> None:

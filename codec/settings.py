@@ -1,0 +1,65 @@
+"""How a stream is to be coded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gistcast.codec.clip import CLIP_FRAMES
+from gistcast.codec.errors import UsageError
+from gistcast.codec.packet import MAX_LAYER, RESIDUAL
+
+PRESETS = ("fast", "medium", "slow")
+LAYER_SETS = ("text", "latent", "residual")
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How to code a stream. At most one of quality, clip_bytes and bitrate.
+
+    Attributes:
+        quality: 0..100, more is better and bigger.
+        clip_bytes: hard limit on the bytes of every clip, packet headers included.
+        bitrate: bits a second, as a leaky bucket over the stream.
+        clip_frames: 8, 16 or 32.
+        preset: fast, medium or slow; slower ones try more alternatives.
+        text: description sent with the first clip (and whenever `layers` is "text").
+        layers: the last kind of layer to send: text, latent or residual.
+        latent: send a latent and subtract its gist: "off", "on", or "auto" (where it pays).
+        seed: of the decoder's randomness, 0..2**32-1.
+        residual_layers: number of residual layers; None lets the size decide.
+    """
+
+    quality: float | None = None
+    clip_bytes: int | None = None
+    bitrate: float | None = None
+    clip_frames: int = 32
+    preset: str = "medium"
+    text: str | None = None
+    layers: str = "residual"
+    latent: str = "off"
+    seed: int = 0
+    residual_layers: int | None = None
+
+    def __post_init__(self) -> None:
+        if sum(v is not None for v in (self.quality, self.clip_bytes, self.bitrate)) > 1:
+            raise UsageError("choose one of quality, clip bytes and bit rate")
+        if self.quality is not None and not 0 <= self.quality <= 100:
+            raise UsageError(f"quality is 0 to 100, not {self.quality}")
+        if self.clip_bytes is not None and self.clip_bytes < 16:
+            raise UsageError("a clip needs at least 16 bytes")
+        if self.bitrate is not None and self.bitrate <= 0:
+            raise UsageError("the bit rate must be positive")
+        if self.clip_frames not in CLIP_FRAMES:
+            raise UsageError(f"a clip has 8, 16 or 32 frames, not {self.clip_frames}")
+        for value, allowed in (
+            (self.preset, PRESETS),
+            (self.layers, LAYER_SETS),
+            (self.latent, ("off", "on", "auto")),
+        ):
+            if value not in allowed:
+                raise UsageError(f"{value!r} is none of {', '.join(allowed)}")
+        limit = MAX_LAYER - RESIDUAL + 1
+        if self.residual_layers is not None and not 1 <= self.residual_layers <= limit:
+            raise UsageError(f"residual layers: 1 to {limit}")
+        if self.layers == "text" and not self.text:
+            raise UsageError("a stream of text layers alone needs a text")
