@@ -142,8 +142,8 @@ def _check(
     if not inputs or not codecs or not sizes:
         raise UsageError("evaluation needs at least one input, one codec and one size")
     for name in codecs:
-        if name != OURS:
-            standard_codec(name)
+        if name not in CODECS:
+            raise UsageError(f"no codec {name!r}; there are {', '.join(CODECS)}")
     for width, height in sizes:
         if width % 2 or height % 2 or min(width, height) < 16:
             raise UsageError(f"sizes are even and at least 16, not {width}x{height}")

@@ -88,11 +88,15 @@ function drawn(rows, metric, higher, clip) {
       result.push({name, points: points.sort((a, b) => a.x - b.x)});
       continue;
     }
+    if (name.startsWith(OURS) && byClip.every((r) => r.length === 1)) {
+      result.push({name, points: [centre(byClip.flat(), metric)]});
+      continue;
+    }
     const longest = byClip.map((rows) => rows.reduce((most, r) => Math.max(most, r.bytes), 0));
     const reach = Math.min(...longest);
     const curves = byClip.map((r) => curvesOf(r, metric, higher));
     const points = [];
-    for (const x of name.startsWith(OURS) ? ends(byClip, grid) : grid) {
+    for (const x of grid) {
       if (x > reach) break;
       const values = curves.map((c) => best(c, higher, x));
       if (values.every((v) => v !== null)) {
@@ -104,11 +108,10 @@ function drawn(rows, metric, higher, clip) {
   return result;
 }
 
-// Text or latent alone is one point a clip, not a curve: drawn at the mean of its bytes.
-function ends(byClip, grid) {
-  if (byClip.some((r) => r.length > 1)) return grid;
-  const sizes = byClip.flat().map((r) => r.bytes);
-  return [Math.max(...sizes)];
+// Text or latent alone is one point a clip, not a curve: drawn at the means.
+function centre(rows, metric) {
+  const mean = (key) => rows.reduce((sum, r) => sum + r[key], 0) / rows.length;
+  return {x: mean("bytes"), y: mean(metric)};
 }
 
 // --- drawing ---
