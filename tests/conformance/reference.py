@@ -1,0 +1,186 @@
+"""A second decoder of format 1.0, from bytes to symbols, written from `docs/bitstream.md`.
+
+Slow on purpose: integers, lists and loops, one coefficient at a time; of the standard library,
+zlib inflates text and json reads the head of the tables file. It shares nothing with gistcast,
+so that the two agree only where the document says what both of them do. Numbers in comments
+are sections of the document.
+
+    bytes --read_clips--> packets --decode_clip--> text, latent, levels     (pixels: not here)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from reference_bytes import CorruptInputError, RangeDecoder, need, read_clips, varint
+from reference_context import Band, Context, Group, Layout, Levels, Tables
+
+TEXT, LATENT, RESIDUAL = 0, 1, 2
+
+
+def decode_text(payload: bytes, dictionary: bytes) -> str:
+    """Section 8."""
+    inflate = zlib.decompressobj(-15, dictionary)
+    try:
+        raw = inflate.decompress(payload, 1001)
+        need(len(raw) <= 1000 and inflate.eof and not inflate.unused_data, "text")
+        return raw.decode("utf-8")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise CorruptInputError("text") from error
+
+
+def decode_latent(payload: bytes, frequencies: Sequence[Sequence[int]]) -> list[int]:
+    """Section 9."""
+    coder = RangeDecoder(payload)
+    values = []
+    for row in frequencies:
+        middle = len(row) // 2
+        sides = row[middle + 1 :], row[:middle][::-1]
+
+        def flag(part: int, whole: int) -> int:
+            return coder.flag(min(65535, max(1, part * 65536 // whole)))
+
+        value = 0
+        if flag(32768 - row[middle], 32768):
+            minus = flag(sum(sides[1]), sum(sides[0]) + sum(sides[1]))
+            side, value = sides[minus], 1
+            while value < middle and flag(sum(side[value:]), sum(side[value - 1 :])):
+                value += 1
+            value = -value if minus else value
+        values.append(value)
+    return values
+
+
+def read_escape(coder: RangeDecoder) -> int:
+    """Section 13.3."""
+    zeros = 0
+    while not coder.flag(32768):
+        zeros += 1
+        need(zeros < 18, "a level is out of range")
+    value = 1
+    for _ in range(zeros + 2):
+        value = 2 * value + coder.flag(32768)
+    return value - 4
+
+
+def read_phase(coder: RangeDecoder, chances: list[tuple[int, int, int]]) -> list[int]:
+    """Section 13.2: levels of one phase from the probabilities of its positions."""
+    levels = [coder.flag(p[0]) for p in chances]
+    found = [i for i, level in enumerate(levels) if level]
+    minus = {i for i in found if coder.flag(32768)}
+    open_ = [i for i in found if coder.flag(chances[i][1])]
+    for i in open_:
+        levels[i] = 2
+    for _ in range(13):
+        open_ = [i for i in open_ if coder.flag(chances[i][2])]
+        for i in open_:
+            levels[i] += 1
+    for i in open_:
+        levels[i] += read_escape(coder)
+    return [-level if i in minus else level for i, level in enumerate(levels)]
+
+
+def read_group(
+    coder: RangeDecoder, levels: Levels, group: Group, tables: Tables, quantiser: int
+) -> None:
+    """Section 13.2: presence flag and, if it is 1, both phases."""
+    row, column = levels.presence_context(group)
+    band, frames = (group.level, group.orientation), levels.layout.frames
+    if not coder.flag(tables.rows["presence"][row][column]):
+        return
+    levels.present.add((group.plane, band, group.temporal))
+    context = Context(levels, group, quantiser)
+    height, width = levels.layout.sizes[group.plane][band]
+    for phase in (0, 1):
+        places, chances = [], []
+        for t in range(group.start, group.stop):
+            bias = tables.bias(group, frames, phase, t)
+            for y in range(height):
+                for x in range((t + y + phase) % 2, width, 2):
+                    places.append((t, y, x))
+                    chances.append(tables.probabilities(context.features(phase, t, y, x), bias))
+        for (t, y, x), level in zip(places, read_phase(coder, chances), strict=True):
+            levels.signed[group.plane][band][t][y][x] = level
+            levels.magnitude[group.plane][band][t][y][x] = min(31, abs(level))
+
+
+def read_residual(
+    payloads: list[bytes], layout: Layout, tables: Tables
+) -> tuple[int | None, int, list[dict[Band, list[list[list[int]]]]]]:
+    """Section 13.1: quantiser, layers used, levels."""
+    if not payloads or not payloads[0]:
+        return None, 0, []
+    levels, quantiser, done = Levels(layout), payloads[0][0], 0
+    for index, payload in enumerate(payloads):
+        try:
+            count, start = varint(payload, int(index == 0), len(layout.groups))
+            left = len(layout.groups) - done
+            need(count <= left, "more groups than there are")
+            coder = RangeDecoder(payload[start:])
+            for group in layout.groups[done : done + (count or left)]:
+                read_group(coder, levels, group, tables, quantiser)
+            done += count or left
+        except CorruptInputError:
+            return read_residual(payloads[:index], layout, tables)
+    return quantiser, len(payloads), levels.signed
+
+
+@dataclass
+class DecodedClip:
+    """Symbols of a clip."""
+
+    number: int
+    frames: int
+    text: str | None = None
+    latent: list[int] | None = None
+    quantiser: int | None = None
+    residual_layers: int = 0
+    levels: list[dict[Band, list[list[list[int]]]]] = field(default_factory=list)
+
+    def sha256(self) -> str:
+        """As in tests/golden/symbols.json."""
+        digest = hashlib.sha256()
+        if self.latent is not None:
+            digest.update(struct.pack(f"<{len(self.latent)}i", *self.latent))
+        digest.update(repr((self.text, self.quantiser, self.residual_layers)).encode())
+        for plane in self.levels:
+            for band in sorted(plane):
+                for rows in plane[band]:
+                    for row in rows:
+                        digest.update(struct.pack(f"<{len(row)}i", *row))
+        return digest.hexdigest()
+
+
+def decode(
+    data: bytes,
+    tables_file: bytes,
+    dictionary: bytes,
+    frequencies: Sequence[Sequence[int]] | None = None,
+) -> list[DecodedClip]:
+    """All clips of a file."""
+    header, clips = read_clips(data)
+    tables, decoded = Tables(tables_file), []
+    need(hashlib.sha256(tables.hash + dictionary).digest()[:4] == header.tables, "other tables")
+    for number, packets in clips:
+        lengths = {p.frames or header.clip_frames for p in packets}
+        need(len(lengths) == 1 and max(lengths) <= header.clip_frames, "frames")
+        clip = DecodedClip(number, lengths.pop())
+        layers = {p.layer: p.payload for p in packets}
+        with suppress(CorruptInputError):
+            clip.text = decode_text(layers[TEXT], dictionary) if TEXT in layers else None
+        if LATENT in layers and header.model and frequencies is not None:
+            with suppress(CorruptInputError):
+                clip.latent = decode_latent(layers[LATENT], frequencies)
+        payloads: list[bytes] = []
+        while RESIDUAL + len(payloads) in layers:
+            payloads.append(layers[RESIDUAL + len(payloads)])
+        layout = Layout(clip.frames, header.height, header.width)
+        residual = read_residual(payloads, layout, tables)
+        clip.quantiser, clip.residual_layers, clip.levels = residual
+        decoded.append(clip)
+    return decoded
