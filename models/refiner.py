@@ -27,6 +27,7 @@ from gistcast.models.text import TextEncoder
 DIALS = {"fidelity": 0.0, "balanced": 0.5, "detail": 1.0}
 
 _PLANES = 6  # four luma phases, Cb, Cr
+_AJAR = (0.6, 0.8)  # sharpening; grain in units of three 8-bit levels
 _NOISE = 4  # one for each luma phase: grain at full resolution
 
 
@@ -132,12 +133,18 @@ class Generator(nn.Module):
         self.enc_a, self.dec_a = self._stage(0, 3), self._stage(0, 3)
         self.enc_b, self.dec_b = self._stage(1, 5), self._stage(1, 5)
         self.middle = self._stage(2, 5)
-        #: residual of each plane; then how much to sharpen and how much grain to lay, per cell
+        #: residual of each plane; then how much to sharpen and how much grain to lay, per cell,
+        #: both in proportion to the dial
         self.head = nn.Conv2d(a, _PLANES + 2, 3, padding=1)
         self.gates = nn.Linear(config.condition, 2)  #: the same two, over the whole clip
         for layer in (self.head, self.gates):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+    @torch.no_grad()
+    def open_gates(self) -> None:
+        """Set both gates ajar: at no grain the derivative is zero, descent would never leave."""
+        self.gates.bias.copy_(self.gates.bias.new_tensor(_AJAR))
 
     def _stage(self, level: int, taps: int) -> nn.ModuleList:
         width, count = self.config.widths[level], self.config.blocks[level]
@@ -161,7 +168,8 @@ class Generator(nn.Module):
         Args:
             sketch: (N, T, H, W, 6) planes at half resolution (see `pack`), 8-bit scale; H and W
                 multiples of 4.
-            noise: (N, 1 or T, H, W, 4) standard normal, one for each luma phase; it is scaled by the dial.
+            noise: (N, 1 or T, H, W, 4) standard normal, one for each luma phase; scaled by the
+                dial.
             condition: what else is known.
 
         Returns:
@@ -182,7 +190,8 @@ class Generator(nn.Module):
         top = _run(self.dec_a, top + _up(self.up_a, half), vector)
         out = spatial(self.head, top).float()
         gates = out[..., _PLANES:] + self.gates(vector).float()[:, None, None, None, :]
-        luma = gates[..., :1] * highpass(sketch[..., :4]) + 3 * gates[..., 1:] * grain
+        sharp = condition.dial[:, None, None, None, None] * highpass(sketch[..., :4])
+        luma = gates[..., :1] * sharp + 3 * gates[..., 1:] * grain
         residual = 5 * out[..., :_PLANES] + functional.pad(luma, (0, 2))
         # a finer quantiser leaves less to repair: never let the network shout over it
         sent = condition.step > 0

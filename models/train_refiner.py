@@ -65,7 +65,7 @@ class RefinerTraining:
         gist: weights of stage 1, whose latents the generator learns to use; none without the file.
         validation: folder with `val/` to look at on the way, or None.
         validate_every: steps between such looks.
-        vgg: LPIPS-VGG weights; without the file AlexNet's are used.
+        vgg: LPIPS-VGG weights, averaged with AlexNet's; without the file AlexNet judges alone.
         checkpoint_minutes: between checkpoints.
         report_every: steps between log rows.
         perceptual, temporal, adversarial: weights of the losses at dial 1.
@@ -88,7 +88,7 @@ class RefinerTraining:
     vgg: Path = Path("work/lpips_vgg.safetensors")
     checkpoint_minutes: float = 3.0
     report_every: int = 50
-    perceptual: float = 4.0
+    perceptual: float = 5.0
     temporal: float = 0.05
     adversarial: float = 0.1
     network: RefinerConfig = field(default_factory=RefinerConfig)
@@ -127,7 +127,9 @@ class RefinerTrainer:
     def __init__(self, config: RefinerTraining, device: torch.device) -> None:
         self.config, self.device = config, device
         torch.manual_seed(config.seed)
-        generator = Generator(config.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = generator = Generator(config.network).to(
+            device, memory_format=torch.channels_last
+        )  # type: ignore[call-overload]
         critic = Discriminator(text=config.network.text).to(device)
         self.generator = Trained(
             generator,
@@ -140,16 +142,17 @@ class RefinerTrainer:
         self.parts = {"generator": self.generator, "critic": self.critic}
         self.pairs = PairReader(config.cache / "pairs", config.pattern)
         self.gist = load_gist(device, config.gist) if config.gist.is_file() else None
-        self._lpips: Lpips | None = None
+        self._lpips: list[Lpips] = []
         self.done = load_checkpoint(config.run / "checkpoint", self.parts)
 
     @property
-    def lpips(self) -> Lpips:
-        """The perceptual loss, loaded when first needed."""
-        if self._lpips is None:
-            vgg = self.config.vgg
-            net = load_lpips("vgg", vgg) if vgg.is_file() else load_lpips("alex")
-            self._lpips = net.to(self.device)
+    def lpips(self) -> list[Lpips]:
+        """The perceptual losses, loaded when first needed."""
+        if not self._lpips:
+            nets = [load_lpips("alex")]
+            if self.config.vgg.is_file():
+                nets.append(load_lpips("vgg", self.config.vgg))
+            self._lpips = [net.to(self.device) for net in nets]
         return self._lpips
 
     def batch(self, rng: np.random.Generator) -> Batch:
@@ -187,6 +190,8 @@ class RefinerTrainer:
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
         config = self.config
+        if self.done == config.perceptual_from:
+            self.network.open_gates()
         rng = np.random.default_rng([config.seed, self.done])
         batch = self.batch(rng)
         self.generator.module.train()
@@ -233,7 +238,8 @@ class RefinerTrainer:
         count = min(2, real.shape[1])
         frames = sorted(rng.choice(real.shape[1], count, replace=False).tolist())
         with torch.autocast(self.device.type, torch.bfloat16):
-            distance = losses.perceptual_error(self.lpips, rgb, real, frames)
+            distances = [losses.perceptual_error(n, rgb, real, frames) for n in self.lpips]
+        distance = torch.stack([d.float() for d in distances]).mean(0)
         motion = losses.temporal_error(rgb, real)
         figures["lpips"] = float(distance.detach().mean())
         figures["motion"] = float(motion.detach().mean())
