@@ -15,7 +15,7 @@ from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import Encoder as ClipEncoder
 from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.errors import UsageError
-from gistcast.codec.file import GistFile, read_gist
+from gistcast.codec.file import GistFile, decode_coded, read_gist
 from gistcast.codec.header import Header, parse_header
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import Packet
@@ -178,7 +178,7 @@ class Video:
 
     def __getitem__(self, index: int) -> DecodedClip:
         coded = self.coded.clips[index]
-        return self._decoder.decode_clip(coded.packets, coded.number)
+        return decode_coded(self._decoder, coded, coded.packets)
 
     def __iter__(self) -> Iterator[DecodedClip]:
         return (self[index] for index in range(len(self)))

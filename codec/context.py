@@ -23,8 +23,8 @@ I32 = NDArray[np.int32]
 FEATURES = 23
 _STATIC = 20
 
-#: round(8 * log2(1 + m)), at most 64: a magnitude or a sum of magnitudes as a feature
-LOG = np.minimum(np.floor(8 * np.log2(1.0 + np.arange(512)) + 0.5), 64).astype(np.uint8)
+#: round(8 * log2(1 + m)), at most 64, in integers: a magnitude or a sum of them as a feature
+LOG = np.array([min(64, ((1 + m) ** 16).bit_length() // 2) for m in range(512)], np.uint8)
 
 
 def _log(total: NDArray[np.int16]) -> U8:

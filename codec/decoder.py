@@ -111,9 +111,12 @@ class Decoder:
         layers = {p.layer: p.payload for p in packets}
         damage: list[str] = []
         text, latent = self._description(layers, damage)
-        gist = self._gist(latent, text, frames, number)
         layout = make_layout(frames, self.header.height, self.header.width)
         residual, quantiser, used = self._residual(layers, layout, damage)
+        # a residual is coded against the gist of a latent, or else against mid-grey: text alone
+        # draws a gist only for clips that have nothing better
+        drawn = latent is not None or residual is None
+        gist = self._gist(latent, text, frames, number) if drawn else None
         gist_clip = _rounded(gist or grey_gist(frames, self.header.height, self.header.width))
         sketch = gist_clip
         if residual is not None and quantiser is not None:
@@ -176,16 +179,33 @@ class Decoder:
             damage.append("residual is empty")
             return None, None, 0
         quantiser = payloads[0][0]
-        for usable in range(len(payloads), 0, -1):
-            decoder = ResidualDecoder(layout, load_tables(), quantiser)
-            try:
-                for index, payload in enumerate(payloads[:usable]):
-                    groups, at = get_varint(payload, int(index == 0), len(layout.groups), "groups")
-                    decoder.layer(payload[at:], groups)
-                return decoder, quantiser, usable
-            except CorruptError as error:
-                damage.append(str(error))
+        while payloads:
+            decoder, failed, problem = _decode_layers(payloads, layout, quantiser)
+            if problem is None:
+                return decoder, quantiser, len(payloads)
+            damage.append(problem)
+            del payloads[failed:]  # a layer may have been half read: once more without it
         return None, None, 0
+
+    def conceal(self, frames: int, problem: str) -> DecodedClip:
+        """A mid-grey stand-in for a clip that cannot be decoded at all."""
+        frames = min(max(1, frames), self.header.clip_frames)
+        grey = _rounded(grey_gist(frames, self.header.height, self.header.width))
+        return DecodedClip(grey, grey, grey, None, None, None, 0, [], (problem,))
+
+
+def _decode_layers(
+    payloads: list[bytes], layout: Layout, quantiser: int
+) -> tuple[ResidualDecoder, int, str | None]:
+    """Decode residual layers in order: the decoder, where it failed, and how."""
+    decoder = ResidualDecoder(layout, load_tables(), quantiser)
+    for index, payload in enumerate(payloads):
+        try:
+            groups, at = get_varint(payload, int(index == 0), len(layout.groups), "groups")
+            decoder.layer(payload[at:], groups)
+        except CorruptError as error:
+            return decoder, index, str(error)
+    return decoder, len(payloads), None
 
 
 def _rounded(planes: FloatPlanes) -> Clip:

@@ -127,12 +127,12 @@ class Encoder:
         return layers
 
     def _gist(self, clip: Clip, described: Layers) -> FloatPlanes | None:
-        """The gist that the decoder will draw from this description."""
+        """The gist that the decoder will add the residual to; None for mid-grey."""
         kinds = dict(described)
-        if self._model is None or not kinds:
+        if self._model is None or LATENT not in kinds:
             return None
         return self._model.gist(
-            self._model.describe(clip) if LATENT in kinds else None,
+            self._model.describe(clip),
             self.settings.text if TEXT in kinds else None,
             frames=clip.frames,
             height=clip.height,

@@ -28,7 +28,7 @@ from gistcast.codec.packet import (
 )
 from gistcast.codec.protocol import GistModel, Refiner
 
-#: Bytes that a reader may run through CRCs while it looks for the next sound packet.
+#: Bytes that a reader may run through CRCs, in a whole file, looking for the next sound packet.
 _RESYNC_WORK = 64 << 20
 _FOOTER = 8  # u32 size of the index chunk, then its CRC32C
 
@@ -48,6 +48,11 @@ class CodedClip:
     offset: int
     packets: list[Packet] = field(default_factory=list)
     size: int = 0
+
+    @property
+    def pts(self) -> int | None:
+        """Presentation time of the first frame where a packet says it, in frames."""
+        return next((p.pts for p in self.packets if p.pts is not None), None)
 
     @property
     def complete(self) -> bool:
@@ -109,21 +114,28 @@ def read_index(data: bytes) -> list[int] | None:
             offsets.append(offsets[-1] + length)
     except CorruptError:
         return None
-    return offsets[:-1] if offsets[-1] <= len(data) else None
+    fits = at == len(chunk.payload) - 4 and offsets[-1] == len(data) - size
+    return offsets[:-1] if fits else None
 
 
-def _resync(data: bytes, offset: int, header: bytes) -> int:
-    """The next offset behind `offset` at which a packet is sound, or the end of the data."""
-    work = 0
-    for at in range(offset + 1, len(data) - 5):
-        try:
-            parse_packet(data, at, header)
-            return at
-        except CorruptError as error:
-            work += (error.offset or at) - at + 1
-            if work > _RESYNC_WORK:
-                break
-    return len(data)
+class _Resync:
+    """Looks for the next sound packet; all searches in a file share one bound on their work."""
+
+    def __init__(self, data: bytes, header: bytes) -> None:
+        self._data, self._header = data, header
+        self._left = _RESYNC_WORK
+
+    def after(self, offset: int) -> int:
+        """The next offset behind `offset` at which a packet is sound, or the end of the data."""
+        for at in range(offset + 1, len(self._data) - 5):
+            try:
+                parse_packet(self._data, at, self._header)
+                return at
+            except CorruptError as error:
+                self._left -= (error.offset or at) - at + 8
+                if self._left < 0:
+                    break
+        return len(self._data)
 
 
 def read_gist(data: bytes) -> GistFile:
@@ -135,12 +147,13 @@ def read_gist(data: bytes) -> GistFile:
     header, offset = parse_header(data)
     header_bytes = bytes(data[:offset])
     parsed = GistFile(header_bytes, header, [], [], 0, len(data))
+    resync = _Resync(data, header_bytes)
     while offset < len(data):
         try:
             packet, end = parse_packet(data, offset, header_bytes)
         except CorruptError as error:
             parsed.damage.append((offset, str(error)))
-            offset = _resync(data, offset, header_bytes)
+            offset = resync.after(offset)
             continue
         if isinstance(packet, Chunk):
             parsed.other_bytes += end - offset
@@ -213,7 +226,15 @@ def decode_video(
     for coded in parsed.clips:
         packets = select_layers(coded.packets, layers)
         if packets:
-            yield decoder.decode_clip(packets, coded.number)
+            yield decode_coded(decoder, coded, packets)
+
+
+def decode_coded(decoder: Decoder, coded: CodedClip, packets: list[Packet]) -> DecodedClip:
+    """Decode a clip of a file; one that cannot be decoded becomes grey and says so."""
+    try:
+        return decoder.decode_clip(packets, coded.number)
+    except CorruptError as error:
+        return decoder.conceal(packets[0].frames or decoder.header.clip_frames, str(error))
 
 
 def select_layers(packets: list[Packet], layers: str) -> list[Packet]:

@@ -23,7 +23,7 @@ from gistcast.codec.text import dictionary
 
 MAGIC = b"GST"
 MAJOR, MINOR = 1, 0
-MAX_HEADER = 40  #: bytes
+MAX_HEADER = 32  #: bytes
 MAX_SEED = (1 << 32) - 1
 
 #: Frame rates that cost one byte; append only. Code 0 is followed by numerator and denominator.
@@ -142,6 +142,8 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     model_id, weights = 0, b"\0\0\0\0"
     if flags & _MODEL:
         model_id, weights = data[at + 4], bytes(data[at + 5 : at + 9])
+        if model_id == 0:
+            raise CorruptError("model 0 is no model", field="model", offset=at + 4)
     try:
         header = Header(
             width,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import google_crc32c
 
 from gistcast.codec.clip import MAX_FRAMES
-from gistcast.codec.errors import CorruptError
+from gistcast.codec.errors import CorruptError, UsageError
 
 TEXT, LATENT, RESIDUAL = 0, 1, 2  #: layers; RESIDUAL + k is the k-th residual layer
 MAX_LAYER = 15
@@ -81,6 +81,7 @@ class Packet:
 
     def to_bytes(self, header: bytes) -> bytes:
         """Serialise for the stream whose header is `header`."""
+        _check_payload(self.payload)
         kind = self.layer | (_LAST if self.last else 0)
         kind |= _HAS_FRAMES if self.frames is not None else 0
         kind |= _HAS_PTS if self.pts is not None else 0
@@ -101,8 +102,17 @@ class Chunk:
 
     def to_bytes(self, header: bytes) -> bytes:
         """Serialise for the stream whose header is `header`."""
+        _check_payload(self.payload)
         head = bytes([self.kind]) + put_varint(len(self.payload))
         return _sealed(head + self.payload, header)
+
+
+def _check_payload(payload: bytes) -> None:
+    if len(payload) > MAX_PAYLOAD:
+        raise UsageError(
+            f"a layer of {len(payload)} bytes exceeds the format's {MAX_PAYLOAD}: "
+            "use more layers, or a lower quality"
+        )
 
 
 def _sealed(body: bytes, header: bytes) -> bytes:

@@ -238,7 +238,7 @@ def _get_escape(source: FlagDecoder) -> int:
             length = prefix + _ESCAPE_ORDER
             bits = source.get(np.full(length, HALF)).tolist()
             value = int("1" + "".join(map(str, bits)), 2) - (1 << _ESCAPE_ORDER)
-            return min(value, MAX_MAGNITUDE)
+            return min(value, MAX_MAGNITUDE - UNARY - 1)
     raise CorruptError("a level is out of range", field="residual")
 
 

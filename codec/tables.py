@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 
 from gistcast.codec.context import FEATURES
@@ -162,9 +163,11 @@ def parse_tables(data: bytes) -> Tables:
             "reconstruction": (RECONSTRUCTION_BUCKETS, 3),
         }
         for name, shape in shapes.items():
-            if raw[name].shape != shape:
+            if raw[name].shape != shape or raw[name].dtype.kind not in "iu":
                 raise ModelError(f"residual table {name} is {raw[name].shape}, not {shape}")
-    except (KeyError, ValueError, OSError) as error:
+        if raw["probability"].min() < 1 or raw["presence"].min() < 1:
+            raise ModelError("residual tables hold a probability of zero")
+    except (KeyError, IndexError, ValueError, OSError, SafetensorError) as error:
         raise ModelError(f"residual tables cannot be read: {error}") from error
     worst_rows = sum(np.abs(raw[name].astype(np.int64)).max(0) for name in rows)
     _check_exact(raw["input_weights"], worst_rows, 64)

@@ -59,7 +59,7 @@ class _Floor(torch.autograd.Function):
         return torch.floor(z * 16) / 16
 
     @staticmethod
-    def backward(ctx: object, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: object, grad: Tensor) -> Tensor:
         return grad
 
 
@@ -203,9 +203,7 @@ def _sample(
 # --- training and export -----------------------------------------------------------------------
 
 
-def _export(
-    network: _Network, presence: NDArray[np.uint16], offsets: NDArray[np.int8]
-) -> bytes:
+def _export(network: _Network, presence: NDArray[np.uint16], offsets: NDArray[np.int8]) -> bytes:
     def grid(w: Tensor, unit: float) -> NDArray[np.int32]:
         return np.asarray(np.rint(w.detach().double().numpy() * unit), dtype=np.int32)
 
@@ -234,16 +232,18 @@ def _presence_table(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
     """Smoothed frequencies: contexts seldom seen lean on their class, classes on a half."""
     by_class = (counts[..., 1].sum(1) + 0.5) / (counts.sum((1, 2)) + 1)
     p = (counts[..., 1] + 2 * by_class[:, None]) / (counts.sum(-1) + 2)
-    return np.clip(np.rint(p * 65536), 64, 65472).astype(np.uint16)
+    return np.asarray(np.clip(np.rint(p * 65536), 64, 65472), dtype=np.uint16)
 
 
 def _offset_table(sums: NDArray[np.float64]) -> NDArray[np.int8]:
     mean = sums[..., 0] / np.maximum(sums[..., 1], 1)
     mean[sums[..., 1] < 100] = 0
-    return np.clip(np.rint(mean * 128), -64, 64).astype(np.int8)
+    return np.asarray(np.clip(np.rint(mean * 128), -64, 64), dtype=np.int8)
 
 
-def fit(samples: Samples, *, hidden: int, steps: int, seed: int, network: _Network | None = None) -> tuple[bytes, _Network, float]:
+def fit(
+    samples: Samples, *, hidden: int, steps: int, seed: int, network: _Network | None = None
+) -> tuple[bytes, _Network, float]:
     """Fit the network to samples: (tables as safetensors bytes, network, bits a row)."""
     torch.manual_seed(seed)
     network = network or _Network(hidden)
@@ -289,10 +289,16 @@ def train(
     for number in range(rounds):
         started = time.monotonic()
         part = clips if number else clips[: max(1, len(clips) // 4)]
-        samples = collect(part, tables, weight=weight, keep=keep, seed=number, per_clip=1 + (number > 0))
+        samples = collect(
+            part, tables, weight=weight, keep=keep, seed=number, per_clip=1 + (number > 0)
+        )
         data, network, bits = fit(samples, hidden=hidden, steps=steps, seed=number, network=network)
         tables = integer.parse_tables(data)
         target.write_bytes(data)
-        record = {"round": number, "rows": len(samples.rows), "bits_per_row": round(bits, 5),
-                  "seconds": round(time.monotonic() - started, 1)}
+        record = {
+            "round": number,
+            "rows": len(samples.rows),
+            "bits_per_row": round(bits, 5),
+            "seconds": round(time.monotonic() - started, 1),
+        }
         print(json.dumps(record), file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from gistcast.cli import common
 from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import LAYER_SETS
 from gistcast.codec.errors import CorruptError
-from gistcast.codec.file import GistFile, read_gist, select_layers
+from gistcast.codec.file import GistFile, decode_coded, read_gist, select_layers
 from gistcast.codec.media import VideoInfo, VideoWriter
 
 EPILOG = """examples:
@@ -54,7 +54,7 @@ def _clips(parsed: GistFile, decoder: Decoder, layers: str) -> Iterable[DecodedC
     for clip in coded:
         packets = select_layers(clip.packets, layers)
         if packets:
-            yield decoder.decode_clip(packets, clip.number)
+            yield decode_coded(decoder, clip, packets)
 
 
 def _missing_clips(parsed: GistFile) -> int:

@@ -43,13 +43,12 @@ def _packet_facts(packet: Packet) -> dict[str, Any]:
 def _clip_facts(clip: CodedClip, parsed: GistFile) -> dict[str, Any]:
     header = parsed.header
     frames = clip.packets[0].frames or header.clip_frames
-    pts = clip.packets[0].pts
     return {
         "number": clip.number,
         "offset": clip.offset,
         "bytes": clip.size,
         "frames": frames,
-        "pts": clip.number * header.clip_frames if pts is None else pts,
+        "pts": clip.number * header.clip_frames if clip.pts is None else clip.pts,
         "complete": clip.complete,
         "layers": [_packet_facts(p) for p in clip.packets],
     }

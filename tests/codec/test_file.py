@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,13 @@ from hypothesis import strategies as st
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.encoder import EncodeSettings
-from gistcast.codec.errors import CorruptError, GistcastError, LimitError, ModelError
+from gistcast.codec.errors import (
+    CorruptError,
+    GistcastError,
+    LimitError,
+    ModelError,
+    UsageError,
+)
 from gistcast.codec.file import decode_video, encode_video, index_chunk, read_gist, read_index
 from gistcast.codec.header import Header, parse_header
 from gistcast.codec.media import VideoInfo
@@ -60,7 +67,8 @@ def test_overhead_around_a_clip() -> None:
 
 
 @given(
-    st.integers(1, 1920), st.integers(1, 1088), st.fractions(Fraction(1, 10), 240, max_denominator=1001),
+    st.integers(1, 1920), st.integers(1, 1088),
+    st.fractions(Fraction(1, 10), 240, max_denominator=1001),
     st.sampled_from([8, 16, 32]), st.integers(0, 2**32 - 1), st.integers(0, 255),
 )  # fmt: skip
 def test_header(w: int, h: int, fps: Fraction, clip: int, seed: int, model: int) -> None:
@@ -83,6 +91,7 @@ def test_header(w: int, h: int, fps: Fraction, clip: int, seed: int, model: int)
         (b"GST\x10\x02@@\x00\x00\x01abcd", "rate"),
         (b"GST\x10\x02@@\x02abc", "tables"),
         (b"GST\x10\x02\x00@\x02abcd", "header"),
+        (b"GST\x10\x0a@@\x02abcd\0wxyz", "model"),
     ],
 )
 def test_header_refuses(data: bytes, field: str) -> None:
@@ -231,3 +240,51 @@ def test_missing_model_is_named(coded: bytes) -> None:
     )
     with pytest.raises(ModelError, match="200:01020304"):
         list(decode_video(data))
+
+
+def test_resync_work_is_shared_by_all_gaps() -> None:
+    head = Header(64, 64, Fraction(25)).to_bytes()
+    gap = b"\x02\x00\xff\xff\x3f" * 11 + Chunk(0xF0, b"").to_bytes(head)
+    started = time.monotonic()
+    read_gist(head + gap * 17_000)
+    assert time.monotonic() - started < 20
+
+
+def test_a_clip_that_contradicts_itself_is_concealed(coded: bytes, sketches: list[Clip]) -> None:
+    parsed = read_gist(coded)
+    head = parsed.header_bytes
+    first, second, third = parsed.clips[0].packets
+    packets = [first, replace(second, frames=3), third, *parsed.clips[1].packets]
+    decoded = list(decode_video(head + b"".join(p.to_bytes(head) for p in packets)))
+    assert decoded[0].damage and np.all(decoded[0].clip.y == 128)
+    assert _same(decoded[1].clip, sketches[1])
+
+
+def test_what_no_reader_would_take_is_not_written() -> None:
+    with pytest.raises(UsageError, match="more layers"):
+        Packet(0, 2, bytes((1 << 20) + 1)).to_bytes(b"")
+
+
+def test_text_does_not_disturb_a_residual(street: Clip, info: VideoInfo) -> None:
+    """Without a latent the residual stands on grey, whatever the text would draw."""
+
+    class Loud:
+        model_id, weights_hash = 9, b"loud"
+        latent_frequencies = np.array([[1, 32766, 1]], np.uint16)
+
+        def describe(self, clip: Clip) -> np.ndarray:
+            return np.ones(1, np.int32)
+
+        def gist(
+            self, latent: object, text: object, *, frames: int, height: int, width: int, **_: object
+        ) -> tuple:
+            rng = np.random.default_rng(0)
+            luma = rng.uniform(0, 255, (frames, height, width)).astype(np.float32)
+            return luma, luma[:, ::2, ::2], luma[:, ::2, ::2]
+
+    small = EncodeSettings(quality=40, text="noise", latent="auto")
+    plain = EncodeSettings(quality=40, text="noise")
+    data = encode_video([street], info, small, Loud())  # type: ignore[arg-type]
+    (decoded,) = decode_video(data, Loud())  # type: ignore[arg-type]
+    (expected,) = decode_video(encode_video([street], info, plain))
+    assert decoded.latent is None and _same(decoded.clip, expected.clip)
