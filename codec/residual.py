@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gistcast.codec.context import Symbols, phase_features, phase_masks, static_features
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.layout import Group, Layout
-from gistcast.codec.quantiser import MAX_MAGNITUDE, UNARY, Costs, choose, luma_step, reconstruct
+from gistcast.codec.quantiser import UNARY, Costs, choose, luma_step, reconstruct
 from gistcast.codec.rangecoder import HALF, FlagDecoder, FlagEncoder
 from gistcast.codec.tables import Tables, presence_class
 from gistcast.codec.transform import BandKey
@@ -238,7 +238,7 @@ def _get_escape(source: FlagDecoder) -> int:
             length = prefix + _ESCAPE_ORDER
             bits = source.get(np.full(length, HALF)).tolist()
             value = int("1" + "".join(map(str, bits)), 2) - (1 << _ESCAPE_ORDER)
-            return min(value, MAX_MAGNITUDE - UNARY - 1)
+            return value
     raise CorruptError("a level is out of range", field="residual")
 
 
