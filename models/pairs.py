@@ -79,6 +79,10 @@ class CodecSketcher:
 
     def __call__(self, clip: Clip, step: float) -> Clip:
         """The sketch at the quantiser nearest to a luma step."""
+        return self.code(clip, step)[0]
+
+    def code(self, clip: Clip, step: float) -> tuple[Clip, float]:
+        """The same sketch and what its residual costs in bytes, without packet headers."""
         layout = make_layout(clip.frames, clip.height, clip.width)
         quantiser = int(np.clip(np.rint(24 * np.log2(step / luma_step(0))), 0, QUANTISERS - 1))
         base: FloatPlanes | None = None
@@ -87,7 +91,8 @@ class CodecSketcher:
             base = self._gist.gist(self._gist.describe(clip), None, seed=0, **size)
         coefficients = analyse(clip, base, layout, quantiser)
         chosen = self._encoder.choose(layout, coefficients, quantiser)
-        return synthesise(chosen.points, base, layout, quantiser)
+        sketch = synthesise(chosen.points, base, layout, quantiser)
+        return sketch, sum(chosen.group_bits()) / 8
 
 
 def random_step(rng: np.random.Generator) -> float:

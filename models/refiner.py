@@ -137,9 +137,8 @@ class Generator(nn.Module):
         #: both in proportion to the dial
         self.head = nn.Conv2d(a, _PLANES + 2, 3, padding=1)
         self.gates = nn.Linear(config.condition, 2)  #: the same two, over the whole clip
-        for layer in (self.head, self.gates):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for parameter in (*self.head.parameters(), *self.gates.parameters()):
+            nn.init.zeros_(parameter)
 
     @torch.no_grad()
     def open_gates(self) -> None:

@@ -184,8 +184,8 @@ class RefinerTrainer:
             texts,
         )
         error = torch.tensor([losses.plane_error(p.sketch, p.clip) for p in pairs])
-        tensors = (t.to(self.device) for t in (clip, sketch, grain, error))
-        return Batch(*tensors, condition)
+        clip, sketch, grain, error = (t.to(self.device) for t in (clip, sketch, grain, error))
+        return Batch(clip, sketch, grain, error, condition)
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
