@@ -48,13 +48,14 @@ def _to_420(frame: av.VideoFrame) -> av.VideoFrame:
     )
 
 
-def _planes(frame: av.VideoFrame) -> Frame:
+def frame_planes(frame: av.VideoFrame) -> Frame:
+    """Planes of a PyAV yuv420p frame, copied."""
     out = []
     for index, plane in enumerate(frame.planes):
         width = frame.width if index == 0 else (frame.width + 1) // 2
         height = frame.height if index == 0 else (frame.height + 1) // 2
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        out.append(np.ascontiguousarray(rows[:height, :width]))
+        out.append(rows[:height, :width].copy())
     return out[0], out[1], out[2]
 
 
@@ -76,7 +77,7 @@ def _scaled(frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
     """Centre-crop to the target's aspect and scale by area averaging."""
     x, y, w, h = _even_crop(frame.width, frame.height, size)
     if (w, h) != (frame.width, frame.height):
-        py, pu, pv = _planes(frame)
+        py, pu, pv = frame_planes(frame)
         cut = (
             py[y : y + h, x : x + w],
             pu[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2],
@@ -123,7 +124,7 @@ class VideoReader:
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError) as error:
             raise CorruptError(f"cannot read {source} as video: {error}") from error
-        self._stream.thread_type = "AUTO"
+        self._stream.thread_type = "SLICE"
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self._source_fps = Fraction(rate).limit_denominator(1001 * 240)
         self._fps = fps or self._source_fps
@@ -162,7 +163,7 @@ class VideoReader:
                     frame = _to_420(frame)
                     if self._size is not None:
                         frame = _scaled(frame, self._size)
-                    planes = _planes(frame)
+                    planes = frame_planes(frame)
                     if planes[0].shape != (self.info.height, self.info.width):
                         raise CorruptError("the frame size changes within the video")
                     for _ in range(copies):

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import UsageError
-from gistcast.codec.media import planes_to_frame, stack
-from gistcast.eval.codecs.ffmpeg import frame_planes
+from gistcast.codec.media import frame_planes, planes_to_frame, stack
 
 HOLD, FADE = "hold", "fade"
 

@@ -14,7 +14,7 @@ VIDEO = {".mp4", ".mkv", ".webm", ".avi", ".mov", ".y4m"}
 
 EPILOG = """examples:
   gistcast eval in.mp4 -o out/                           every codec, 64x64
-  gistcast eval clips/ -o out/ --sizes 64,128 --codecs gistcast,x265,svtav1
+  gistcast eval clips/ -o out/ --sizes 64,128 --codecs gistcast,x265,svt-av1
   gistcast eval in.mp4 -o out/ --quick                   a first look within a minute
 """
 

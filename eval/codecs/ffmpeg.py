@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
-from gistcast.codec.clip import Clip, Plane
+from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError
-from gistcast.codec.media import planes_to_frame, stack
+from gistcast.codec.media import frame_planes, planes_to_frame, stack
 from gistcast.eval.codecs.base import Coded
 
 if TYPE_CHECKING:
@@ -105,17 +103,6 @@ class FfmpegCodec:
         frames += context.decode(None)
         frames.sort(key=lambda frame: frame.pts or 0)
         return stack([frame_planes(frame) for frame in frames])
-
-
-def frame_planes(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:
-    """Planes of a yuv420p frame, copied: y (H, W), u and v (ceil(H/2), ceil(W/2))."""
-    planes = []
-    for index, plane in enumerate(frame.planes):
-        width = frame.width if index == 0 else (frame.width + 1) // 2
-        height = frame.height if index == 0 else (frame.height + 1) // 2
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        planes.append(rows[:height, :width].copy())
-    return planes[0], planes[1], planes[2]
 
 
 def joined(options: Mapping[str, str | int]) -> str:
