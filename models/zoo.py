@@ -29,7 +29,7 @@ GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-1.safetensors
 #: SHA-256 of the bundled files
 HASHES = {
     GIST.name: "8388dc45dc560690ad57b15bcbb69ea0fe5f71644e27c0d1118f9b1845db6681",
-    REFINER.name: "44ef683e6feaa7501637395bf63afe749922c9f2f88e7e18b2d478f4e0e21798",
+    REFINER.name: "3d668dbb26cebb3d0ad4b612134f1b48d1386b22877d804be4db2b15c276e83f",
 }
 
 
