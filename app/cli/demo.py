@@ -94,13 +94,30 @@ def run(args: argparse.Namespace) -> None:
     _say("4/4 compare with the standard codecs")
     judged = _gistcast("eval", source, "-o", str(folder), "--quick", "--text", _TEXT)
 
+    seconds = time.monotonic() - started
     lines = (
-        f"coded:    {encoded['frames']} frames in {encoded['bytes']} bytes, "
-        f"{encoded['kbps']:.1f} kbps; "
-        f"{json.dumps(encoded['layers'])}",
-        f"streamed: {received['clips']} clips, {received['complete']} complete, "
-        f"{'byte-identical' if identical else 'NOT IDENTICAL'}; "
-        f"regenerated {decoded['frames']} frames in {decoded['seconds']:.1f} s",
-        f"report:   {judged['report']} ({time.monotonic() - started:.0f} s in all)",
+        f"coded and streamed: {encoded['frames']} frames, {encoded['bytes']} bytes, "
+        f"{encoded['kbps']:.1f} kbps; {received['complete']} of {received['clips']} clips "
+        f"complete, {'byte-identical' if identical else 'NOT IDENTICAL'}; {decoded['frames']} regenerated",
+        f"at {_CLIP_BYTES} bytes a clip: {_comparison(judged['summary'])}",
+        f"report: {judged['report']} ({seconds:.0f} s in all)",
     )
     print("\n".join(lines))
+
+
+def _comparison(summary: dict[str, Any]) -> str:
+    """PSNR and LPIPS of ours and of the best standard codec, from the lab's summary."""
+    (part,) = summary.values()
+    column = part["budgets"].index(_CLIP_BYTES)
+    names = {
+        "gistcast sketch": "sketch",
+        "gistcast refined": "refined",
+        "hull, all variants": "best standard codec (frames dropped)",
+    }
+    found = []
+    for metric, unit in (("psnr_rgb", "dB"), ("lpips_alex", "LPIPS")):
+        lines = {line["name"]: line["values"][column] for line in part["tables"][metric]["lines"]}
+        for name, short in names.items():
+            if lines.get(name) is not None:
+                found.append(f"{short} {lines[name]:.4g} {unit}")
+    return ", ".join(found)
