@@ -98,7 +98,8 @@ def run(args: argparse.Namespace) -> None:
     lines = (
         f"coded and streamed: {encoded['frames']} frames, {encoded['bytes']} bytes, "
         f"{encoded['kbps']:.1f} kbps; {received['complete']} of {received['clips']} clips "
-        f"complete, {'byte-identical' if identical else 'NOT IDENTICAL'}; {decoded['frames']} regenerated",
+        f"complete, {'byte-identical' if identical else 'NOT IDENTICAL'}; "
+        f"{decoded['frames']} regenerated",
         f"at {_CLIP_BYTES} bytes a clip: {_comparison(judged['summary'])}",
         f"report: {judged['report']} ({seconds:.0f} s in all)",
     )
