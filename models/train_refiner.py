@@ -74,12 +74,12 @@ class RefinerTraining:
 
     cache: Path
     run: Path
-    steps: int = 6000
+    steps: int = 7000
     batch: int = 4
     crop: int = 16
-    rate: float = 1.5e-3
+    rate: float = 1e-3
     seed: int = 1
-    perceptual_from: int = 3000
+    perceptual_from: int = 1200
     adversarial_from: int = 4000
     pattern: str = "pairs-*.safetensors"
     gist: Path = GIST
@@ -88,7 +88,7 @@ class RefinerTraining:
     vgg: Path = Path("work/lpips_vgg.safetensors")
     checkpoint_minutes: float = 3.0
     report_every: int = 50
-    perceptual: float = 5.0
+    perceptual: float = 16.0
     temporal: float = 0.05
     adversarial: float = 0.1
     network: RefinerConfig = field(default_factory=RefinerConfig)
