@@ -20,7 +20,8 @@ _KR, _KB = 0.2126, 0.0722
 _KG = 1.0 - _KR - _KB
 _Y_SCALE, _C_SCALE = 219.0 / 255.0, 224.0 / 255.0
 
-_TO_YUV = np.array(
+#: R'G'B' on 0..255 -> Y', Cb, Cr on the 8-bit scale without their offsets, rows of weights
+TO_YUV = np.array(
     [
         [_KR * _Y_SCALE, _KG * _Y_SCALE, _KB * _Y_SCALE],
         [-_KR / (2 * (1 - _KB)) * _C_SCALE, -_KG / (2 * (1 - _KB)) * _C_SCALE, 0.5 * _C_SCALE],
@@ -28,7 +29,8 @@ _TO_YUV = np.array(
     ],
     np.float32,
 )
-_TO_RGB = np.linalg.inv(_TO_YUV.astype(np.float64)).astype(np.float32)
+#: and back
+TO_RGB = np.linalg.inv(TO_YUV.astype(np.float64)).astype(np.float32)
 
 
 def _round8(a: Float) -> Plane:
@@ -63,7 +65,7 @@ def rgb_to_clip(rgb: NDArray[np.uint8]) -> Clip:
     """uint8 RGB (T, H, W, 3) -> `Clip`."""
     if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != np.uint8:
         raise UsageError(f"frames must be uint8 (T, H, W, 3), not {rgb.dtype} {rgb.shape}")
-    yuv = rgb.astype(np.float32) @ _TO_YUV.T
+    yuv = rgb.astype(np.float32) @ TO_YUV.T
     return Clip(
         _round8(yuv[..., 0] + 16),
         _round8(subsample(yuv[..., 1]) + 128),
@@ -80,4 +82,4 @@ def planes_to_rgb(y: Float, u: Float, v: Float) -> Float:
     """Float planes on the 8-bit scale -> float32 RGB (T, H, W, 3), not rounded or clipped."""
     height, width = y.shape[-2:]
     yuv = np.stack([y - 16, upsample(u, height, width) - 128, upsample(v, height, width) - 128], -1)
-    return np.asarray(yuv @ _TO_RGB.T, dtype=np.float32)
+    return np.asarray(yuv @ TO_RGB.T, dtype=np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gistcast.codec.colour import _TO_RGB
+from gistcast.codec.colour import TO_RGB
 
 
 def upsample(chroma: Tensor, height: int, width: int) -> Tensor:
@@ -27,5 +27,5 @@ def planes_to_rgb(y: Tensor, u: Tensor, v: Tensor) -> Tensor:
     yuv = torch.stack(
         [y - 16, upsample(u, height, width) - 128, upsample(v, height, width) - 128], -3
     )
-    matrix = torch.as_tensor(_TO_RGB, dtype=y.dtype, device=y.device)
+    matrix = torch.as_tensor(TO_RGB, dtype=y.dtype, device=y.device)
     return torch.einsum("ij,...jhw->...ihw", matrix, yuv)

@@ -54,6 +54,8 @@ class GanRefiner:
         """
         if mode not in DIALS:
             raise UsageError(f"mode must be one of {', '.join(DIALS)}, not {mode!r}")
+        if step > 0:  # measured: beside a residual a text hurts a little, a latent does nothing
+            latent = text = None
         condition = self._condition(step, latent, text, DIALS[mode])
         height, width = (sketch.height + 1) // 2, (sketch.width + 1) // 2
         packed = packed_planes(sketch).to(self.device)
