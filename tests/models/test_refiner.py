@@ -62,11 +62,16 @@ def test_the_same_seed_draws_the_same_and_another_does_not(make_clip) -> None:
 
 
 def test_everything_it_is_told_matters(make_clip) -> None:
+    """Without a residual everything; beside one the description is left out of it."""
     clip, refiner = make_clip(frames=4), _scrambled()
-    plain = refiner.refine(clip, **_told())
     latent = np.full(SMALL.latents, 3, np.int32)
-    for other in ({"step": 200.0}, {"text": "golf"}, {"latent": latent}, {"mode": "detail"}):
-        assert not _same(plain, refiner.refine(clip, **_told(**other))), other
+    alone = refiner.refine(clip, **_told(step=0.0))
+    for other in ({"text": "golf"}, {"latent": latent}, {"mode": "detail"}):
+        assert not _same(alone, refiner.refine(clip, **_told(step=0.0, **other))), other
+    beside = refiner.refine(clip, **_told(step=100.0))
+    for other in ({"text": "golf"}, {"latent": latent}):
+        assert _same(beside, refiner.refine(clip, **_told(step=100.0, **other))), other
+    assert not _same(beside, refiner.refine(clip, **_told(step=200.0)))
 
 
 def test_tiles_leave_no_seam(make_clip, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +94,6 @@ def test_bad_requests_are_refused(make_clip) -> None:
     with pytest.raises(UsageError, match="mode"):
         refiner.refine(clip, **_told(mode="sharp"))
     with pytest.raises(UsageError, match="latents"):
-        refiner.refine(clip, **_told(latent=np.zeros(3, np.int32)))
+        refiner.refine(clip, **_told(step=0.0, latent=np.zeros(3, np.int32)))
     with pytest.raises(UsageError):
         RefinerConfig(widths=(0, 1, 1))
