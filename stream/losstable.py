@@ -1,10 +1,10 @@
 """What loss does to the picture: a table, measured over WebRTC on the loopback.
 
-    python -m gistcast.stream.losstable VIDEO... [--size WxH] [--clip-bytes N] [--frames N]
+    python -m gistcast.stream.losstable VIDEO... [--size WxH] [--clip-bytes N] [--latent]
 
 The first clip of every video is coded once, as one stream; the stream is then sent from one peer
 to another with emulated loss (see `gistcast.stream.loss`) under several kinds of protection, and
-what arrives is decoded and compared with the source. Networks stay out of it.
+what arrives is decoded and compared with the source, unrefined.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.file import encode_video
 from gistcast.codec.media import load_clip
 from gistcast.codec.packet import Packet
+from gistcast.codec.protocol import GistModel
 from gistcast.stream.receiver import ReceiveSummary
 from gistcast.stream.sender import SendSettings, SendSummary
 from gistcast.stream.session import receive, send
@@ -55,8 +56,10 @@ class _Keep:
 class _Remembering:
     """A decoder that decodes each run of layers once: the passages have most in common."""
 
-    def __init__(self, header: bytes, known: dict[tuple[int, int], DecodedClip]) -> None:
-        self._decoder = Decoder(header)
+    def __init__(
+        self, header: bytes, known: dict[tuple[int, int], DecodedClip], model: GistModel | None
+    ) -> None:
+        self._decoder = Decoder(header, model)
         self.header = self._decoder.header
         self._known = known
 
@@ -87,15 +90,17 @@ async def pass_stream(
     clips: Sequence[Clip],
     settings: SendSettings,
     known: dict[tuple[int, int], DecodedClip],
+    model: GistModel | None = None,
 ) -> Outcome:
     """Send a coded file to ourselves and compare what arrives with `clips`.
 
     Args:
         known: decoded clips by number and layers, added to.
+        model: draws the gists of a stream with latents.
     """
     keep = _Keep()
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    sink = VideoSink(lambda header: _Remembering(header, known), lambda _: keep)
+    sink = VideoSink(lambda header: _Remembering(header, known, model), lambda _: keep)
     receiving = asyncio.create_task(receive(sink, listening=url.set_result, progress=None))
     sent = await send(GistSource(coded), await url, settings, progress=None)
     received = await receiving
@@ -103,7 +108,9 @@ async def pass_stream(
     return Outcome(sent, received, psnr)
 
 
-async def table(coded: bytes, clips: Sequence[Clip], seeds: int) -> None:
+async def table(
+    coded: bytes, clips: Sequence[Clip], seeds: int, model: GistModel | None = None
+) -> None:
     """Print the table, in Markdown."""
     print(
         "| loss | protection | message bytes | whole | partial | nothing | RGB-PSNR | worst tenth |"
@@ -117,7 +124,7 @@ async def table(coded: bytes, clips: Sequence[Clip], seeds: int) -> None:
                 settings = SendSettings(
                     realtime=False, protect=protect, base_copies=copies, drop=loss, drop_seed=seed
                 )
-                outcomes.append(await pass_stream(coded, clips, settings, known))
+                outcomes.append(await pass_stream(coded, clips, settings, known, model))
             print(_row(loss, name, outcomes), flush=True)
 
 
@@ -136,6 +143,12 @@ def _row(loss: float, name: str, outcomes: list[Outcome]) -> str:
     )
 
 
+def _gist_model() -> GistModel:
+    from gistcast.models.zoo import load_gist
+
+    return load_gist()
+
+
 def main() -> None:
     """Code, send, compare."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -144,14 +157,20 @@ def main() -> None:
     parser.add_argument("--clip-bytes", type=int, default=2400, metavar="N")
     parser.add_argument("--frames", type=int, default=32, choices=(8, 16, 32))
     parser.add_argument("--seeds", type=int, default=3, help="repetitions of each lossy passage")
+    parser.add_argument("--latent", action="store_true", help="send latents, reliably")
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
     loaded = [load_clip(video, size=(width, height), frames=args.frames) for video in args.videos]
     clips = [clip for clip, _ in loaded if clip.frames == args.frames]
-    settings = EncodeSettings(clip_bytes=args.clip_bytes, clip_frames=args.frames)
-    coded = encode_video(clips, loaded[0][1], settings)
+    settings = EncodeSettings(
+        clip_bytes=args.clip_bytes,
+        clip_frames=args.frames,
+        latent="on" if args.latent else "off",
+    )
+    model = _gist_model() if args.latent else None
+    coded = encode_video(clips, loaded[0][1], settings, model)
     print(f"{len(clips)} clips of {args.frames} frames, {args.size}, {len(coded)} bytes\n")
-    asyncio.run(table(coded, clips, args.seeds))
+    asyncio.run(table(coded, clips, args.seeds, model))
 
 
 if __name__ == "__main__":
