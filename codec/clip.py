@@ -75,12 +75,3 @@ class Clip:
 
     def __getitem__(self, frames: slice) -> Clip:
         return Clip(self.y[frames], self.u[frames], self.v[frames])
-
-
-def concatenate(clips: list[Clip]) -> tuple[Plane, Plane, Plane]:
-    """Planes of several clips joined in time (a whole video may exceed a clip's limit)."""
-    return (
-        np.concatenate([c.y for c in clips]),
-        np.concatenate([c.u for c in clips]),
-        np.concatenate([c.v for c in clips]),
-    )

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.codec.header import Header
@@ -104,36 +107,41 @@ class Encoder:
 
     def _layers(self, clip: Clip, budget: int | None) -> Layers:
         """The layers of the clip: with a latent, without, or whichever costs less."""
-        described = self._description(clip)
+        described, latent = self._description(clip)
         if self.settings.layers != "residual":
             return described
-        layers, cost = self._with_residual(clip, described, budget)
+        gist = None if latent is None else self._gist(clip, latent)
+        layers, cost = self._with_residual(clip, described, gist, budget)
         if self.settings.latent == "auto":
             bare = [layer for layer in described if layer[0] == TEXT]
-            other, other_cost = self._with_residual(clip, bare, budget)
+            other, other_cost = self._with_residual(clip, bare, None, budget)
             if other_cost <= cost:
                 return other
         return layers
 
-    def _description(self, clip: Clip) -> Layers:
-        layers = []
+    def _description(self, clip: Clip) -> tuple[Layers, NDArray[np.int32] | None]:
+        """The text and latent layers that the settings ask for, and the latent."""
+        layers, latent = [], None
         settings = self.settings
-        if settings.text and (self._number == 0 or settings.layers != "residual"):
-            layers.append((TEXT, encode_text(settings.text)))
+        if self._sends_text:
+            layers.append((TEXT, encode_text(settings.text or "")))
         wants_latent = settings.latent != "off" or settings.layers == "latent"
         if self._model and wants_latent and settings.layers != "text":
             latent = self._model.describe(clip)
             layers.append((LATENT, encode_latent(latent, self._model.latent_frequencies)))
-        return layers
+        return layers, latent
 
-    def _gist(self, clip: Clip, described: Layers) -> FloatPlanes | None:
-        """The gist that the decoder will add the residual to; None for mid-grey."""
-        kinds = dict(described)
-        if self._model is None or LATENT not in kinds:
-            return None
+    @property
+    def _sends_text(self) -> bool:
+        settings = self.settings
+        return bool(settings.text) and (self._number == 0 or settings.layers != "residual")
+
+    def _gist(self, clip: Clip, latent: NDArray[np.int32]) -> FloatPlanes:
+        """The gist that the decoder will add the residual to."""
+        assert self._model is not None
         return self._model.gist(
-            self._model.describe(clip),
-            self.settings.text if TEXT in kinds else None,
+            latent,
+            self.settings.text if self._sends_text else None,
             frames=clip.frames,
             height=clip.height,
             width=clip.width,
@@ -141,11 +149,11 @@ class Encoder:
         )
 
     def _with_residual(
-        self, clip: Clip, described: Layers, budget: int | None
+        self, clip: Clip, described: Layers, gist: FloatPlanes | None, budget: int | None
     ) -> tuple[Layers, float]:
-        """The description with the residual that goes with it, and their cost D + lambda R."""
+        """The description with the residual on a gist (None: grey), and their D + lambda R."""
         settings = self.settings
-        trials = Trials(clip, self._gist(clip, described), settings)
+        trials = Trials(clip, gist, settings)
 
         def measure(layers: Layers) -> int:
             return self._size(clip, described + layers)

@@ -23,7 +23,6 @@ from gistcast.codec.text import dictionary
 
 MAGIC = b"GST"
 MAJOR, MINOR = 1, 0
-MAX_HEADER = 32  #: bytes
 MAX_SEED = (1 << 32) - 1
 
 #: Frame rates that cost one byte; append only. Code 0 is followed by numerator and denominator.

@@ -9,7 +9,6 @@ without these arms would be against a straw man. Both fills of an arm share one 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -113,11 +112,6 @@ def resize(clip: Clip, width: int, height: int) -> Clip:
         )
         frames.append(frame_planes(frame))
     return stack(frames)
-
-
-def reduced_rate(fps: Fraction, frames: int, coded: int) -> Fraction:
-    """Frame rate at which `coded` frames last as long as `frames` do at `fps`."""
-    return fps * coded / frames
 
 
 def _half(side: int) -> int:

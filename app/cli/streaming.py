@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import Encoder
 from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.codec.header import parse_header
-from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter, read_clips
+from gistcast.codec.media import VideoReader, VideoWriter, read_clips
 from gistcast.stream import (
     ClipSink,
     EncodedSource,
@@ -150,30 +151,32 @@ def run_receive(args: argparse.Namespace) -> None:
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
     if args.output == "-":
         raise UsageError("receive writes a file; give it a name")
+    if args.keep:
+        if Path(args.keep).suffix != ".gist":
+            raise UsageError(f"--keep writes the coded stream: name it .gist, not {args.keep!r}")
+        common.check_target(args.keep, overwrite=args.overwrite)
     host, port = parse_address(args.listen)
-    decoder = make_decoder(refine=not args.no_refine, mode=args.refine, device=args.device)
 
     def announce(url: str) -> None:
         print(f"listening: {url}", file=sys.stderr, flush=True)
 
-    with common.whole_file(args.output) as name, open(args.keep or "/dev/null", "wb") as kept:
-        sink: ClipSink
-        if Path(name).suffix == ".gist":
-            with open(name, "wb") as coded:
-                sink = GistSink(coded)
-                summary = asyncio.run(_receive(args, sink, host, port, announce))
-        else:
-            sink = VideoSink(decoder, lambda info: _writer(name, info))
-            if args.keep:
-                sink = Tee(sink, GistSink(kept))
-            summary = asyncio.run(_receive(args, sink, host, port, announce))
+    with contextlib.ExitStack() as files:
+        sinks = [_sink(args.output, args, files)]
+        if args.keep:
+            sinks.append(_sink(args.keep, args, files))
+        summary = asyncio.run(_receive(args, Tee(*sinks), host, port, announce))
     common.report(args, summary.to_json(), summary.line())
     if not summary.ended:
         raise GistcastError("the sender went away before the end of its stream")
 
 
-def _writer(name: str, info: VideoInfo) -> VideoWriter:
-    return VideoWriter(name, info)
+def _sink(path: str, args: argparse.Namespace, files: contextlib.ExitStack) -> ClipSink:
+    """Writes the coded stream to a .gist file, decoded frames to any other; whole or not at all."""
+    name = files.enter_context(common.whole_file(path))
+    if Path(path).suffix == ".gist":
+        return GistSink(files.enter_context(open(name, "wb")))
+    decoder = make_decoder(refine=not args.no_refine, mode=args.refine, device=args.device)
+    return VideoSink(decoder, lambda info: VideoWriter(name, info))
 
 
 async def _receive(
