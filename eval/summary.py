@@ -1,24 +1,27 @@
-"""Rows -> the tables of the report: means at byte budgets, duels with the hull, BD-rates."""
+"""Rows -> the tables of the report: means at byte budgets, duels with the hulls, BD-rates."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from typing import Any
 
-from gistcast.eval.bd import BdRate, Method, bd_rate
+from gistcast.eval.bd import RateCurve
+from gistcast.eval.bd_table import Curves, bd_summaries
 from gistcast.eval.cache import Row
-from gistcast.eval.hull import BUDGETS, Best, curves, full_rate, hull
+from gistcast.eval.compressai import Outside
+from gistcast.eval.duels import Found, duel, named
+from gistcast.eval.hull import BUDGETS, curves, full_rate, hull, hull_curve, real_time, value_at
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
+from gistcast.eval.statistics import interval, mean
 
 OURS = "gistcast"
+SOURCE = "source"  #: codec of rows that hold what was measured of the reference itself
 ALL_VARIANTS, FULL_RATE = "hull, all variants", "hull, full frame rate"
+REAL_TIME = "hull, real time"
 _PIXELS = 64 * 64  # of the frames that the budgets are meant for
-
-Found = dict[str, list[Best | None]]  #: clip -> the best at each budget
 
 
 def size_scale(width: int, height: int) -> float:
@@ -33,33 +36,19 @@ class Line:
     Attributes:
         name: for people.
         values: mean over clips; None where no clip has a value.
+        low, high: 95 % bootstrap interval of the mean.
         clips: how many clips have one.
         arms: the codec and arm that most often gave the value.
+        read: whether the figures were read from a file and not measured here.
     """
 
     name: str
     values: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
     clips: list[int]
     arms: list[str]
-
-
-@dataclass(frozen=True)
-class Duel:
-    """An arm of ours against a hull, clip by clip, at every budget.
-
-    Attributes:
-        arm, against: who.
-        difference: mean of ours minus theirs over the clips where both have a value.
-        wins, losses: clips on which ours is better, and worse.
-        clips: how many clips were compared.
-    """
-
-    arm: str
-    against: str
-    difference: list[float | None]
-    wins: list[int]
-    losses: list[int]
-    clips: list[int]
+    read: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,77 +61,81 @@ class Single:
     clips: int
 
 
-@dataclass(frozen=True)
-class BdSummary:
-    """BD-rates of an arm of ours against one standard codec at full size and frame rate.
+def summarise(
+    rows: Sequence[Row], metrics: Sequence[str], outside: Sequence[Outside] = ()
+) -> dict[str, Any]:
+    """Tables of each frame size: `{"64x64": {"budgets", "clips", "tables": {metric: ...}}}`.
 
-    Attributes:
-        arm, against, method: who and how.
-        percent: mean over the clips that have a figure; None where none has.
-        clips: how many have.
-        share: mean part of the qualities that both curves cover, over the same clips.
-        refused: clips without a figure, by reason.
+    Args:
+        rows: what was measured.
+        metrics: which of it; those whose values are vectors have no table of their own.
+        outside: curves that others measured, read from files.
     """
-
-    arm: str
-    against: str
-    method: str
-    percent: float | None
-    clips: int
-    share: float | None
-    refused: dict[str, int]
-
-
-def summarise(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, Any]:
-    """Tables of each frame size: `{"64x64": {"budgets", "clips", "tables": {metric: ...}}}`."""
     sizes = dict.fromkeys((row["width"], row["height"]) for row in rows)
     return {
         f"{width}x{height}": _one_size(
             [row for row in rows if (row["width"], row["height"]) == (width, height)],
             metrics,
             [round(b * size_scale(width, height)) for b in BUDGETS],
+            outside,
         )
         for width, height in sizes
     }
 
 
-def _one_size(rows: list[Row], metrics: Sequence[str], budgets: list[int]) -> dict[str, Any]:
+def _one_size(
+    rows: list[Row], metrics: Sequence[str], budgets: list[int], outside: Sequence[Outside]
+) -> dict[str, Any]:
+    coded = [row for row in rows if row["codec"] != SOURCE]
+    scalar = [m for m in metrics if not any(isinstance(row.get(m), list) for row in rows)]
     return {
         "budgets": budgets,
-        "clips": len({row["clip"] for row in rows}),
-        "tables": {metric: _table(rows, metric, budgets) for metric in metrics},
+        "clips": len({row["clip"] for row in coded}),
+        "tables": {metric: _table(coded, metric, budgets, outside) for metric in scalar},
+        "sets": [],
     }
 
 
-def _table(rows: list[Row], metric: str, budgets: list[int]) -> dict[str, Any]:
-    standard = [row for row in rows if row["codec"] != OURS]
-    hulls = {
-        ALL_VARIANTS: hull(standard, metric, budgets),
-        FULL_RATE: hull(filter(full_rate, standard), metric, budgets),
-    }
+def hull_rows(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows that each hull is made of; the real-time hull only where something ran so."""
+    standard = [row for row in rows if row["codec"] not in (OURS, SOURCE)]
+    matched = [row for row in standard if not real_time(row)]
+    found = {ALL_VARIANTS: matched, FULL_RATE: [row for row in matched if full_rate(row)]}
+    quick = [row for row in standard if real_time(row)]
+    return {**found, REAL_TIME: quick} if quick else found
+
+
+def _table(
+    rows: list[Row], metric: str, budgets: list[int], outside: Sequence[Outside]
+) -> dict[str, Any]:
+    higher = metric in HIGHER_IS_BETTER
+    parts = hull_rows(rows)
+    hulls = {name: hull(some, metric, budgets) for name, some in parts.items()}
     arms, single = _our_arms(rows)
-    ours = {
-        arm: hull((r for r in rows if r["codec"] == OURS and r["arm"] == arm), metric, budgets)
-        for arm in arms
-    }
-    codecs = dict.fromkeys(row["codec"] for row in standard)
+    ours = {arm: hull(_of(rows, OURS, arm), metric, budgets) for arm in arms}
+    matched = parts[ALL_VARIANTS]
+    codecs = list(dict.fromkeys(row["codec"] for row in matched))
     alone = {
-        f"{codec}, best arm": hull((r for r in standard if r["codec"] == codec), metric, budgets)
+        f"{codec}, best arm": hull((r for r in matched if r["codec"] == codec), metric, budgets)
         for codec in codecs
     }
     lines = {**{f"{OURS} {arm}": found for arm, found in ours.items()}, **hulls, **alone}
-    higher = metric in HIGHER_IS_BETTER
+    read = [_read_line(one, rows[0], metric, budgets) for one in outside if metric in one.values]
     return {
         "higher_is_better": higher,
-        "lines": [asdict(_line(name, found, budgets)) for name, found in lines.items()],
+        "lines": [asdict(line) for line in (*(_line(*item) for item in lines.items()), *read)],
         "duels": [
-            asdict(_duel(arm, against, ours[arm], hulls[against], budgets, higher))
-            for arm in arms
-            for against in hulls
+            asdict(duel(arm, against, found, theirs, higher))
+            for arm, found in ours.items()
+            for against, theirs in hulls.items()
         ],
         "single": [asdict(_single(rows, arm, metric)) for arm in single],
-        "bd_rate": [asdict(bd) for bd in _bd_rates(rows, metric, arms, list(codecs))],
+        "bd_rate": _bd_rates(rows, metric, arms, codecs, (budgets[0], budgets[-1])),
     }
+
+
+def _of(rows: Iterable[Row], codec: str, arm: str) -> list[Row]:
+    return [row for row in rows if (row["codec"], row["arm"]) == (codec, arm)]
 
 
 def _our_arms(rows: list[Row]) -> tuple[list[str], list[str]]:
@@ -156,77 +149,54 @@ def _our_arms(rows: list[Row]) -> tuple[list[str], list[str]]:
 
 
 def _single(rows: list[Row], arm: str, metric: str) -> Single:
-    found = [r for r in rows if r["codec"] == OURS and r["arm"] == arm]
+    found = _of(rows, OURS, arm)
     values = [r[metric] for r in found if r.get(metric) is not None]
-    return Single(arm, _mean([r["bytes"] for r in found]) or 0.0, _mean(values), len(found))
+    return Single(arm, mean([r["bytes"] for r in found]) or 0.0, mean(values), len(found))
 
 
-def _line(name: str, found: Found, budgets: list[int]) -> Line:
-    values, clips, arms = [], [], []
-    for at in range(len(budgets)):
-        bests = [best for by_clip in found.values() if (best := by_clip[at]) is not None]
-        values.append(_mean([best.value for best in bests]))
+def _line(name: str, found: Found) -> Line:
+    values, clips, arms, ranges = [], [], [], []
+    for column in zip(*found.values(), strict=True):
+        bests = [best for best in column if best is not None]
+        values.append(mean([best.value for best in bests]))
+        ranges.append(interval([best.value for best in bests]))
         clips.append(len(bests))
-        common = Counter(f"{best.codec} {best.arm}" for best in bests).most_common(1)
+        common = Counter(map(named, bests)).most_common(1)
         arms.append(common[0][0] if common else "")
-    return Line(name, values, clips, arms)
+    low, high = ([around and around[end] for around in ranges] for end in (0, 1))
+    return Line(name, values, low, high, clips, arms)
 
 
-def _duel(
-    arm: str, against: str, ours: Found, theirs: Found, budgets: list[int], higher: bool
-) -> Duel:
-    difference, wins, losses, clips = [], [], [], []
-    for at in range(len(budgets)):
-        gaps = [
-            a.value - b.value
-            for clip, bests in ours.items()
-            if (a := bests[at]) is not None and (b := theirs.get(clip, [None] * (at + 1))[at])
-        ]
-        better = [gap if higher else -gap for gap in gaps]
-        difference.append(_mean(gaps))
-        wins.append(sum(gap > 0 for gap in better))
-        losses.append(sum(gap < 0 for gap in better))
-        clips.append(len(gaps))
-    return Duel(arm, against, difference, wins, losses, clips)
+def _read_line(one: Outside, like: Row, metric: str, budgets: list[int]) -> Line:
+    """What others measured, at our budgets, were their clips of our size and length."""
+    points = one.points(metric, like["width"] * like["height"] * like["frames"])
+    values = [value_at(points, budget, metric in HIGHER_IS_BETTER) for budget in budgets]
+    none: list[Any] = [None] * len(budgets)
+    return Line(one.name, values, none, none, [0] * len(budgets), [""] * len(budgets), read=True)
 
 
-def _bd_rates(rows: list[Row], metric: str, arms: list[str], codecs: list[str]) -> list[BdSummary]:
-    found = []
+def _bd_rates(
+    rows: list[Row], metric: str, arms: list[str], codecs: list[str], rates: tuple[float, float]
+) -> list[dict[str, Any]]:
+    higher = metric in HIGHER_IS_BETTER
     by_clip = curves(rows, metric)
-    methods: tuple[Method, ...] = ("akima", "pchip")
-    for arm, codec, method in product(arms, codecs, methods):
-        found.append(_bd_rate(by_clip, metric, arm, codec, method))
-    return found
+    clips = list(by_clip)
+
+    def of(codec: str, arm: str) -> Curves:
+        found = {clip: by_arm.get((codec, arm)) for clip, by_arm in by_clip.items()}
+        return {clip: RateCurve.of(points, higher) for clip, points in found.items() if points}
+
+    anchors: dict[str, Curves] = {f"{codec} full": of(codec, "full") for codec in codecs}
+    for name, some in hull_rows(rows).items():
+        anchors[name] = {
+            clip: RateCurve.of(hull_curve(by_arm, higher), higher)
+            for clip, by_arm in curves(some, metric).items()
+        }
+    ours = {arm: of(OURS, arm) for arm in arms}
+    return [asdict(found) for found in bd_summaries(ours, anchors, clips, rates)]
 
 
-def _bd_rate(
-    by_clip: dict[str, dict[tuple[str, str], list[tuple[float, float]]]],
-    metric: str,
-    arm: str,
-    codec: str,
-    method: Method,
-) -> BdSummary:
-    results: list[BdRate] = []
-    for by_arm in by_clip.values():
-        anchor, tested = by_arm.get((codec, "full"), []), by_arm.get((OURS, arm), [])
-        results.append(bd_rate(anchor, tested, higher=metric in HIGHER_IS_BETTER, method=method))
-    good = [r for r in results if r.percent is not None]
-    return BdSummary(
-        arm=arm,
-        against=f"{codec} full",
-        method=method,
-        percent=_mean([r.percent for r in good if r.percent is not None]),
-        clips=len(good),
-        share=_mean([r.share for r in good]),
-        refused=dict(Counter(r.reason for r in results if r.reason)),
-    )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def headline(summary: dict[str, Any]) -> list[str]:
+def headline(summary: Mapping[str, Any]) -> list[str]:
     """Three lines for a terminal: the first frame size, our best arm, the middle budget."""
     size, found = next(iter(summary.items()))
     at = len(found["budgets"]) // 2
@@ -238,13 +208,13 @@ def headline(summary: dict[str, Any]) -> list[str]:
         pick: Callable[..., Any] = max if table["higher_is_better"] else min
         ours = [ln for ln in table["lines"] if ln["name"].startswith(OURS)]
         best = pick((ln["values"][at] for ln in ours if ln["values"][at] is not None), default=None)
-        theirs = {ln["name"]: ln["values"][at] for ln in table["lines"]}
+        theirs = {ln["name"]: ln["values"] for ln in table["lines"] if not ln["read"]}
         figures = [
             f"{what} {value:.{digits}f}"
             for what, value in (
                 ("gistcast", best),
-                ("standard codecs at their best", theirs[ALL_VARIANTS]),
-                ("at full frame rate", theirs[FULL_RATE]),
+                ("standard codecs at their best", (theirs[ALL_VARIANTS] or [None] * (at + 1))[at]),
+                ("at full frame rate", (theirs[FULL_RATE] or [None] * (at + 1))[at]),
             )
             if value is not None
         ]
