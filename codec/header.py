@@ -3,9 +3,9 @@
     "GST"  version:1  flags:1  width:varint  height:varint  rate:1 [num:varint den:varint]
     [seed:varint]  tables:4  [model:1  weights:4]
 
-`version` is major (high nibble) and minor (low nibble): a reader refuses another major, and a
-newer minor only adds chunks that it may skip. The header has no CRC of its own: every packet's
-CRC32C covers it.
+`version` is major (high nibble) and minor (low nibble): a reader refuses majors that it does not
+know, and a newer minor only adds chunks that it may skip. Version 1 is read, and no longer
+written. The header has no CRC of its own: every packet's CRC32C covers it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from gistcast.codec.tables import load_tables
 from gistcast.codec.text import dictionary
 
 MAGIC = b"GST"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 2, 0  #: of the streams that are written
+READABLE = (1, 2)  #: majors that are read
 MAX_SEED = (1 << 32) - 1
 
 #: Frame rates that cost one byte; append only. Code 0 is followed by numerator and denominator.
@@ -56,6 +57,7 @@ class Header:
         model_id: the gist model that the stream was coded with; 0 for none.
         weights: hash of the model's weights.
         tables: hash of residual tables and text dictionary.
+        version: major version of the format; decides what layers mean.
     """
 
     width: int
@@ -66,6 +68,7 @@ class Header:
     model_id: int = 0
     weights: bytes = b"\0\0\0\0"
     tables: bytes = b""
+    version: int = MAJOR
 
     def __post_init__(self) -> None:
         check_geometry(1, self.height, self.width)
@@ -75,12 +78,14 @@ class Header:
             raise UsageError(f"frame rate out of range: {self.fps}")
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"seed must be 0..{MAX_SEED}")
+        if self.version not in READABLE:
+            raise UsageError(f"format version {self.version} is not known")
 
     def to_bytes(self) -> bytes:
         """Serialise."""
         flags = CLIP_FRAMES.index(self.clip_frames)
         flags |= (_SEED if self.seed else 0) | (_MODEL if self.model_id else 0)
-        out = MAGIC + bytes([MAJOR << 4 | MINOR, flags])
+        out = MAGIC + bytes([self.version << 4 | MINOR, flags])
         out += put_varint(self.width) + put_varint(self.height)
         if self.fps in RATES:
             out += bytes([RATES.index(self.fps) + 1])
@@ -113,7 +118,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     """Header and its length in bytes.
 
     Raises:
-        CorruptError: not a gistcast stream, truncated, or of another major version.
+        CorruptError: not a gistcast stream, truncated, or of an unknown major version.
         LimitError: a size beyond the format's limits.
     """
     if data[:3] != MAGIC:
@@ -121,7 +126,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
     if len(data) < 5:
         raise CorruptError("header is truncated", field="version", offset=3)
     major, flags = data[3] >> 4, data[4]
-    if major != MAJOR:
+    if major not in READABLE:
         raise CorruptError(
             f"stream version {major}.{data[3] & 15}, this is {MAJOR}.{MINOR}",
             field="version",
@@ -153,6 +158,7 @@ def parse_header(data: bytes) -> tuple[Header, int]:
             model_id,
             weights,
             bytes(data[at : at + 4]),
+            major,
         )
     except (UsageError, LimitError) as error:
         raise CorruptError(str(error), field="header", offset=5) from error

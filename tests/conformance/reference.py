@@ -1,4 +1,4 @@
-"""A second decoder of format 1.0, from bytes to symbols, written from `docs/bitstream.md`.
+"""A second decoder of formats 1.0 and 2.0, from bytes to symbols, written from `docs/bitstream.md`.
 
 Slow on purpose: integers, lists and loops, one coefficient at a time; of the standard library,
 zlib inflates text and json reads the head of the tables file. It shares nothing with gistcast,
@@ -143,7 +143,7 @@ class DecodedClip:
     levels: list[dict[Band, list[list[list[int]]]]] = field(default_factory=list)
 
     def sha256(self) -> str:
-        """As in tests/golden/symbols.json."""
+        """As in tests/golden/v*/symbols.json."""
         digest = hashlib.sha256()
         if self.latent is not None:
             digest.update(struct.pack(f"<{len(self.latent)}i", *self.latent))

@@ -1,4 +1,4 @@
-"""Bytes of format 1.0: varints, header, packets, files, and the range coder's flags.
+"""Bytes of formats 1.0 and 2.0: varints, header, packets, files, and the range coder's flags.
 
 Part of the second decoder; see `reference.py`. Numbers are sections of `docs/bitstream.md`.
 """
@@ -47,6 +47,7 @@ def crc32c(data: bytes) -> int:
 
 class Header(NamedTuple):
     raw: bytes
+    version: int
     width: int
     height: int
     clip_frames: int
@@ -57,7 +58,7 @@ class Header(NamedTuple):
 
 def read_header(data: bytes) -> Header:
     """Section 3."""
-    need(data[:3] == b"GST" and len(data) >= 5 and data[3] >> 4 == 1, "not format 1")
+    need(data[:3] == b"GST" and len(data) >= 5 and data[3] >> 4 in (1, 2), "version")
     flags = data[4]
     need(flags < 16 and flags & 3 != 3, "unknown flags")
     width, at = varint(data, 5, 4096)
@@ -75,7 +76,14 @@ def read_header(data: bytes) -> Header:
     end = at + 4 + (5 if flags & 8 else 0)
     need(end <= len(data), "header is truncated")
     return Header(
-        data[:end], width, height, 8 << (flags & 3), seed, data[at : at + 4], data[at + 4 : end]
+        data[:end],
+        data[3] >> 4,
+        width,
+        height,
+        8 << (flags & 3),
+        seed,
+        data[at : at + 4],
+        data[at + 4 : end],
     )
 
 

@@ -27,7 +27,11 @@ from gistcast.codec.text import decode_text, dictionary
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
-EXPECTED = json.loads((GOLDEN / "symbols.json").read_text())
+EXPECTED = {
+    f"{path.parent.name}/{name}": facts
+    for path in sorted(GOLDEN.glob("v*/symbols.json"))
+    for name, facts in json.loads(path.read_text()).items()
+}
 DATA = Path(gistcast.codec.tables.__file__).parent / "tables"
 TABLES = (DATA / "residual-1.safetensors").read_bytes()
 WORDS = (DATA / "text-1.txt").read_bytes().rstrip(b"\n")
@@ -172,7 +176,7 @@ def test_latents_and_texts_of_garbage() -> None:
 
 
 def test_files_with_damage_and_unknown_chunks() -> None:
-    data = (GOLDEN / "layers-64.gist").read_bytes()
+    data = (GOLDEN / "v2" / "layers-64.gist").read_bytes()
     header = read_gist(data).header_bytes
     second = read_gist(data).clips[1].offset
     strange = Chunk(0xF3, b"later").to_bytes(header)

@@ -1,4 +1,4 @@
-"""Makes the golden files. Run once for a format version; see README.md."""
+"""Makes the golden files of the version being written. Run once for it; see README.md."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
+TARGET = HERE / "v2"
 sys.path.insert(0, str(HERE))
 
 from toy import ToyGist  # noqa: E402
@@ -63,11 +64,12 @@ def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
 
 def main() -> None:
     """Write all files and `symbols.json`."""
+    TARGET.mkdir(exist_ok=True)
     expected = {}
     for name, (clips, settings) in cases().items():
         info = VideoInfo(clips[0].width, clips[0].height, Fraction(25))
         data = encode_video(clips, info, settings, ToyGist(), index=name == "layers-64")
-        (HERE / f"{name}.gist").write_bytes(data)
+        (TARGET / f"{name}.gist").write_bytes(data)
         decoded = list(decode_video(data, ToyGist()))
         expected[name] = {
             "bytes": len(data),
@@ -75,7 +77,7 @@ def main() -> None:
             "symbols": [symbol_hash(d) for d in decoded],
             "luma_mean": [round(float(d.sketch.y.mean()), 2) for d in decoded],
         }
-    (HERE / "symbols.json").write_text(json.dumps(expected, indent=1) + "\n")
+    (TARGET / "symbols.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
 if __name__ == "__main__":
