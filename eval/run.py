@@ -25,12 +25,12 @@ from gistcast.eval.arms import Arm, arms_for
 from gistcast.eval.cache import Row, RowCache
 from gistcast.eval.codecs import STANDARD, Codec, Coded, spread, standard_codec
 from gistcast.eval.codecs.gistcast import gistcast_codecs
-from gistcast.eval.metrics import METRICS, PerceptualMeter
+from gistcast.eval.metrics import DEFAULT, METRICS
 from gistcast.eval.report import write_report
 from gistcast.eval.strips import Strip, make_strip
 from gistcast.eval.summary import OURS, size_scale, summarise
 from gistcast.eval.sweep import Case, curve, load_case
-from gistcast.models.lpips import Lpips, load_lpips
+from gistcast.models.lpips import Lpips
 
 CODECS = (OURS, *(codec.name for codec in STANDARD))
 CEILING = 4500  #: bytes a clip at 64 x 64 beyond which a curve is not followed
@@ -72,7 +72,7 @@ def run_eval(
     *,
     codecs: Sequence[str] = CODECS,
     sizes: Sequence[tuple[int, int]] = ((64, 64),),
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] = DEFAULT,
     points: int | None = None,
     quick: bool = False,
     texts: Mapping[str, str] | None = None,
@@ -106,7 +106,7 @@ def run_eval(
     if quick and points is None:
         points = _QUICK_POINTS
     run = _Run(RowCache(cache or out / "cache.jsonl"), points, quick)
-    network = load_lpips() if any(PerceptualMeter.fits(h, w) for w, h in sizes) else None
+    network = None
     cases = list(_cases(inputs, sizes, metrics, network, texts or {}))
     chosen = {size: _codecs(codecs, size, points, device, run.failures) for size in sizes}
     jobs = [

@@ -15,8 +15,7 @@ from gistcast.codec.media import load_clip
 from gistcast.eval.arms import Arm
 from gistcast.eval.cache import Row, RowCache, clip_hash, key_of
 from gistcast.eval.codecs import Codec, Coded
-from gistcast.eval.metrics import METRICS, Meter
-from gistcast.eval.metrics.meter import VERSION
+from gistcast.eval.metrics import DEFAULT, METRICS, Meter
 from gistcast.models.lpips import Lpips
 
 CLIP_FRAMES = 32
@@ -39,7 +38,7 @@ class Case:
     clip: Clip
     fps: Fraction
     text: str | None = None
-    metrics: tuple[str, ...] = METRICS
+    metrics: tuple[str, ...] = DEFAULT
     network: Lpips | None = None
     hash: str = field(init=False)
 
@@ -49,7 +48,7 @@ class Case:
     @cached_property
     def meter(self) -> Meter:
         """Measures against this clip."""
-        return Meter(self.clip, self.metrics, self.network)
+        return Meter(self.clip, self.metrics, self.fps)
 
 
 def load_case(
@@ -57,7 +56,7 @@ def load_case(
     size: tuple[int, int],
     *,
     text: str | None = None,
-    metrics: tuple[str, ...] = METRICS,
+    metrics: tuple[str, ...] = DEFAULT,
     network: Lpips | None = None,
     frames: int = CLIP_FRAMES,
 ) -> Case:
@@ -100,8 +99,7 @@ class Step:
             codec=self.codec.name,
             settings=self.codec.settings(self.point),
             arm=self.arm.name,
-            metrics=sorted(case.metrics),
-            version=VERSION,
+            metrics=sorted([name, METRICS[name].version] for name in case.metrics),
             libraries=[av.__version__, *map(str, av.library_versions.values())],
         )
 

@@ -72,7 +72,7 @@ def _texts(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
 
 def run(args: argparse.Namespace) -> None:
     """Measure."""
-    from gistcast.eval.metrics import METRICS
+    from gistcast.eval.metrics import DEFAULT
     from gistcast.eval.run import CODECS, run_eval
 
     files = _files(args.inputs)
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         codecs=args.codecs or CODECS,
         sizes=args.sizes,
-        metrics=args.metrics or METRICS,
+        metrics=args.metrics or DEFAULT,
         points=args.points,
         quick=args.quick,
         texts=_texts(args, files),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gistcast.eval.metrics.meter import METRICS, Meter
-from gistcast.eval.metrics.perceptual import PerceptualMeter
+from gistcast.eval.metrics.meter import Meter
+from gistcast.eval.metrics.registry import DEFAULT, HIGHER_IS_BETTER, METRICS, Metric
+from gistcast.eval.metrics.view import Value
 
-__all__ = ["METRICS", "Meter", "PerceptualMeter"]
+__all__ = ["DEFAULT", "HIGHER_IS_BETTER", "METRICS", "Meter", "Metric", "Value"]

@@ -3,90 +3,95 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from gistcast.codec.clip import Clip
-from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.errors import UsageError
-from gistcast.eval.metrics.motion import temporal_error
-from gistcast.eval.metrics.perceptual import PerceptualMeter
-from gistcast.eval.metrics.psnr import frame_mse, psnr_of_mse, psnr_rgb, psnr_yuv
-from gistcast.eval.metrics.ssim import ssim_and_ms_ssim
-from gistcast.models.lpips import Lpips
+from gistcast.eval.metrics.motion import Change
+from gistcast.eval.metrics.perceptual import alex
+from gistcast.eval.metrics.psnr import SquaredError, frame_mse, psnr_of_mse
+from gistcast.eval.metrics.registry import DEFAULT, HIGHER_IS_BETTER, METRICS, check_metrics
+from gistcast.eval.metrics.ssim import Structure
+from gistcast.eval.metrics.view import Instrument, Value, View
 
-METRICS = (
-    "psnr_rgb",
-    "psnr_yuv",
-    "ssim",
-    "ms_ssim",
-    "lpips_alex",
-    "tlpips",
-    "tdiff",
-    "motion_error",
-)
-HIGHER_IS_BETTER = frozenset({"psnr_rgb", "psnr_yuv", "ssim", "ms_ssim"})
-VERSION = 1  #: raised whenever a figure changes its meaning, so that no cached row survives
+__all__ = ["HIGHER_IS_BETTER", "INSTRUMENTS", "Meter"]
+
+#: who measures what (`Metric.instrument`), made of a reference and its frames a second
+INSTRUMENTS: Mapping[str, Callable[[View, Fraction], Instrument]] = {
+    "error": SquaredError,
+    "structure": Structure,
+    "alex": alex,
+    "change": Change,
+}
 
 
 class Meter:
-    """Measures decoded clips against one reference.
+    """Measures decoded clips against one reference; work is done when a metric first needs it.
 
-    RGB comes from `gistcast.codec.colour.clip_to_rgb` on both sides, never from a codec's own
-    conversion. Structure and motion are measured on luma.
+    Structure and motion are measured on luma.
 
     Args:
         reference: the clip as it was before coding.
         metrics: names out of `METRICS`.
-        network: LPIPS to share between meters; loaded when it is needed.
+        fps: frames a second.
 
     Raises:
-        UsageError: an unknown metric.
+        UsageError: an unknown metric, or one whose packages or weights are missing.
     """
 
     def __init__(
         self,
         reference: Clip,
-        metrics: tuple[str, ...] = METRICS,
-        network: Lpips | None = None,
+        metrics: Sequence[str] = DEFAULT,
+        fps: Fraction = Fraction(25),
     ) -> None:
-        unknown = sorted(set(metrics) - set(METRICS))
-        if unknown:
-            raise UsageError(f"unknown metric {unknown[0]!r}; there are {', '.join(METRICS)}")
-        self.metrics = metrics
-        self._reference = reference
-        self._rgb = clip_to_rgb(reference)
-        self._perceptual: PerceptualMeter | None = None
-        wanted = {"lpips_alex", "tlpips"} & set(metrics)
-        if wanted and PerceptualMeter.fits(reference.height, reference.width):
-            self._perceptual = PerceptualMeter(self._rgb, network)
+        self.metrics = tuple(metrics)
+        check_metrics(self.metrics)
+        self._reference, self._fps = View(reference), fps
+        self._instruments: dict[str, Instrument] = {}
 
-    def measure(self, decoded: Clip) -> dict[str, float | None]:
-        """The chosen metrics; None where the frames are too small for one.
+    def measure(self, decoded: Clip, only: Sequence[str] | None = None) -> dict[str, Value]:
+        """Metrics of `decoded`; None where the frames are too small (or too few) for one.
+
+        Args:
+            decoded: as large and as long as the reference.
+            only: measure these of the meter's metrics; None takes all.
 
         Raises:
-            UsageError: `decoded` has another geometry than the reference.
+            UsageError: `decoded` has another geometry, or `only` names something else.
         """
-        reference = self._reference
+        reference = self._reference.clip
         if decoded.y.shape != reference.y.shape:
             raise UsageError(f"decoded {decoded.y.shape}, but the reference is {reference.y.shape}")
-        rgb = clip_to_rgb(decoded)
-        found = {"psnr_rgb": psnr_rgb(self._rgb, rgb), "psnr_yuv": psnr_yuv(reference, decoded)}
-        if {"ssim", "ms_ssim"} & set(self.metrics):
-            found["ssim"], found["ms_ssim"] = ssim_and_ms_ssim(reference.y, decoded.y)
-        found["tdiff"], found["motion_error"] = temporal_error(reference.y, decoded.y)
-        if self._perceptual is not None:
-            found["lpips_alex"], found["tlpips"] = self._perceptual.measure(rgb)
-        return {name: _number(found.get(name)) for name in self.metrics}
+        names = self.metrics if only is None else tuple(only)
+        if other := sorted(set(names) - set(self.metrics)):
+            raise UsageError(f"this meter does not measure {other[0]!r}")
+        view, found = View(decoded), dict[str, Value]()
+        for instrument in dict.fromkeys(METRICS[name].instrument for name in names):
+            wanted = frozenset(n for n in names if METRICS[n].instrument == instrument)
+            found |= self._instrument(instrument).measure(view, wanted)
+        return {name: _rounded(found[name]) for name in names}
 
     def psnr_by_frame(self, decoded: Clip) -> list[float]:
         """RGB-PSNR of each frame, in dB."""
-        errors: list[float] = frame_mse(self._rgb, clip_to_rgb(decoded)).tolist()
+        errors: list[float] = frame_mse(self._reference.rgb, View(decoded).rgb).tolist()
         return [round(psnr_of_mse(error), 3) for error in errors]
 
+    def _instrument(self, name: str) -> Instrument:
+        if name not in self._instruments:
+            self._instruments[name] = INSTRUMENTS[name](self._reference, self._fps)
+        return self._instruments[name]
 
-def _number(value: float | None) -> float | None:
+
+def _rounded(value: Value) -> Value:
     """Six significant digits; None for what could not be measured."""
-    if value is None or math.isnan(value):
-        return None
+    if isinstance(value, list):
+        return [_digits(item) for item in value]
+    return None if value is None or math.isnan(value) else _digits(value)
+
+
+def _digits(value: float) -> float:
     return float(np.format_float_positional(value, 6, fractional=False)) if value else 0.0

@@ -6,10 +6,13 @@ of the frames' PSNRs, which one perfect frame can lift without limit).
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
+from gistcast.eval.metrics.view import Value, View
 
 CEILING = 100.0  #: dB given to identical pictures, so that every figure is a JSON number
 
@@ -45,3 +48,19 @@ def psnr_yuv(a: Clip, b: Clip) -> float:
         psnr_of_mse(float(frame_mse(p, q).mean())) for p, q in zip(a.planes, b.planes, strict=True)
     ]
     return float(np.average(figures, weights=_YUV_WEIGHTS))
+
+
+class SquaredError:
+    """PSNR of RGB and of the coded planes."""
+
+    def __init__(self, reference: View, fps: Fraction) -> None:
+        self._reference = reference
+
+    def measure(self, decoded: View, wanted: frozenset[str]) -> dict[str, Value]:
+        """`psnr_rgb` and `psnr_yuv`."""
+        found: dict[str, Value] = {}
+        if "psnr_rgb" in wanted:
+            found["psnr_rgb"] = psnr_rgb(self._reference.rgb, decoded.rgb)
+        if "psnr_yuv" in wanted:
+            found["psnr_yuv"] = psnr_yuv(self._reference.clip, decoded.clip)
+        return found

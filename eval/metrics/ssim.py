@@ -7,11 +7,15 @@ K1 = 0.01, K2 = 0.03, only windows that fit the picture); Wang, Simoncelli, Bovi
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from gistcast.eval.metrics.view import Value, View
 
 WINDOW = 11
 _SIGMA = 1.5
@@ -74,3 +78,15 @@ def ssim_and_ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[float,
         if scale < scales - 1:
             x, y = functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2)
     return single, float(multi.mean())
+
+
+class Structure:
+    """SSIM and MS-SSIM of luma."""
+
+    def __init__(self, reference: View, fps: Fraction) -> None:
+        self._reference = reference
+
+    def measure(self, decoded: View, wanted: frozenset[str]) -> dict[str, Value]:
+        """`ssim` and `ms_ssim`."""
+        single, multi = ssim_and_ms_ssim(self._reference.clip.y, decoded.clip.y)
+        return {"ssim": single, "ms_ssim": multi}
