@@ -54,10 +54,12 @@ class Sample:
     Attributes:
         clip: the frames.
         caption: a sentence about them; empty when unknown.
+        label: the kind of scene or action; empty when unknown.
     """
 
     clip: Clip
     caption: str
+    label: str = ""
 
 
 class FrameStore:
@@ -130,7 +132,7 @@ def _manifest_rows(data: Path, folder: str) -> list[dict[str, str]]:
 def validation_clips(data: Path, size: tuple[int, int] = (64, 64)) -> list[Sample]:
     """The validation protocol: of every file in `data`/val the first 32 frames, centre square."""
     return [
-        Sample(load_clip(data / row["file"], size=size)[0], row["caption"])
+        Sample(load_clip(data / row["file"], size=size)[0], row["caption"], row["label"])
         for row in _manifest_rows(data, "val")
     ]
 
@@ -187,9 +189,8 @@ class ClipSampler:
         """Draw one clip."""
         source = self._sources[rng.choice(len(self._sources), p=self._chance)]
         planes = self._store.planes(source, self._frame_index(source, rng))
-        return Sample(
-            resize_planes(self._window(planes, source, rng), self._size, self._size), source.caption
-        )
+        clip = resize_planes(self._window(planes, source, rng), self._size, self._size)
+        return Sample(clip, source.caption, source.label)
 
     def _frame_index(self, source: Source, rng: np.random.Generator) -> NDArray[np.int64]:
         """Consecutive frames, or every second one (speed x2), forwards or backwards."""

@@ -16,6 +16,7 @@ examples:
   gistcast train gist DATA --minutes 20 --export gist.safetensors
   gistcast train pairs DATA --shards 60
   gistcast train refiner DATA --minutes 9 --device cuda --batch 64
+  gistcast train recogniser DATA --export recogniser.safetensors
 """
 
 
@@ -32,6 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_gist(stages.add_parser("gist", help="stage 1"))
     _add_pairs(stages.add_parser("pairs", help="sketches for stage 2 to learn from"))
     _add_refiner(stages.add_parser("refiner", help="stage 2"))
+    _add_recogniser(stages.add_parser("recogniser", help="the lab's judge of whole clips"))
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +75,11 @@ def _add_pairs(parser: argparse.ArgumentParser) -> None:
 def _add_refiner(parser: argparse.ArgumentParser) -> None:
     _add_run(parser, steps=6000, batch=4)
     parser.set_defaults(run=run_refiner)
+
+
+def _add_recogniser(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser, steps=1500, batch=16)
+    parser.set_defaults(run=run_recogniser)
 
 
 def run_tables(args: argparse.Namespace) -> None:
@@ -120,6 +127,21 @@ def run_refiner(args: argparse.Namespace) -> None:
     )
     done = train_refiner(config, minutes=args.minutes, device=args.device)
     _finish(done, args, lambda path: export_refiner(config, path))
+
+
+def run_recogniser(args: argparse.Namespace) -> None:
+    """Train the network behind the lab's Fréchet distance."""
+    from gistcast.models.train_recogniser import (
+        RecogniserTraining,
+        export_recogniser,
+        train_recogniser,
+    )
+
+    config = RecogniserTraining(
+        args.data, args.work, args.work / "run-recogniser", steps=args.steps, batch=args.batch
+    )
+    done = train_recogniser(config, minutes=args.minutes, device=args.device)
+    _finish(done, args, lambda path: print(export_recogniser(config, path), file=sys.stderr))
 
 
 def _finish(done: int, args: argparse.Namespace, export: Callable[[Path], None]) -> None:
