@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gistcast.codec.errors import LimitError, UsageError
 
 Plane = NDArray[np.uint8]
+Frame = tuple[Plane, Plane, Plane]  #: one frame: y (H, W), u and v (ceil(H/2), ceil(W/2))
 
 CLIP_FRAMES = (8, 16, 32)  #: allowed clip lengths; the last clip of a video may be shorter
 MAX_FRAMES = 32

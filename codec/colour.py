@@ -53,7 +53,11 @@ def upsample(chroma: Float, height: int, width: int) -> Float:
     rows = np.empty((*chroma.shape[:-2], 2 * chroma.shape[-2], chroma.shape[-1]), np.float32)
     rows[..., 0::2, :] = 0.75 * chroma + 0.25 * above
     rows[..., 1::2, :] = 0.75 * chroma + 0.25 * below
-    rows = rows[..., :height, :]
+    return upsample_across(rows[..., :height, :], width)
+
+
+def upsample_across(rows: Float, width: int) -> Float:
+    """(..., H, ceil(W/2)) -> (..., H, W) by linear interpolation, sited left."""
     right = np.concatenate([rows[..., 1:], rows[..., -1:]], -1)
     out = np.empty((*rows.shape[:-1], 2 * rows.shape[-1]), np.float32)
     out[..., 0::2] = rows

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from gistcast.codec.clip import Clip, Plane, check_geometry
+from gistcast.codec.clip import Clip, check_geometry
+from gistcast.codec.clip import Frame as Frame
+from gistcast.codec.convert import Colour, convert, is_native
 from gistcast.codec.errors import CorruptError, GistcastError, UsageError
 from gistcast.codec.scenes import CutDetector
 
 if TYPE_CHECKING:
     import av
-
-Frame = tuple[Plane, Plane, Plane]  #: one frame: y (H, W), u and v (ceil(H/2), ceil(W/2))
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,41 @@ class VideoInfo:
     fps: Fraction
 
 
+@dataclass(frozen=True)
+class RawVideo:
+    """What a headerless file of frames holds.
+
+    Attributes:
+        width, height: of a frame.
+        fps: frames a second.
+        pixel_format: FFmpeg's name: yuv420p, yuv422p10le, rgb24, ...
+    """
+
+    width: int
+    height: int
+    fps: Fraction = Fraction(25)
+    pixel_format: str = "yuv420p"
+
+    def __post_init__(self) -> None:
+        import av
+
+        if self.width < 1 or self.height < 1 or self.fps <= 0:
+            raise UsageError(f"raw video of {self.width}x{self.height} at {self.fps} frames/s")
+        try:
+            av.VideoFormat(self.pixel_format)
+        except ValueError as error:
+            raise UsageError(f"no pixel format {self.pixel_format!r} in FFmpeg") from error
+
+    @property
+    def demuxer(self) -> dict[str, str]:
+        """Options of FFmpeg's rawvideo demuxer."""
+        return {
+            "video_size": f"{self.width}x{self.height}",
+            "pixel_format": self.pixel_format,
+            "framerate": str(self.fps),
+        }
+
+
 def _even_crop(width: int, height: int, target: tuple[int, int]) -> tuple[int, int, int, int]:
     """Largest centred window (x, y, w, h) with the target's aspect ratio, on even offsets."""
     tw, th = target
@@ -39,13 +74,9 @@ def _even_crop(width: int, height: int, target: tuple[int, int]) -> tuple[int, i
     return (width - w) // 4 * 2, (height - h) // 4 * 2, w, h
 
 
-def _to_420(frame: av.VideoFrame) -> av.VideoFrame:
-    """Convert whatever arrived to 4:2:0 BT.709 limited range (RGB and full range included)."""
-    if frame.format.name == "yuv420p" and frame.color_range != 2:
-        return frame
-    return frame.reformat(
-        format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", interpolation="AREA"
-    )
+def _to_420(frame: av.VideoFrame, untagged: Colour | None) -> av.VideoFrame:
+    """8-bit 4:2:0 BT.709 limited range, whatever arrived."""
+    return frame if is_native(frame, untagged) else planes_to_frame(convert(frame, untagged))
 
 
 def frame_planes(frame: av.VideoFrame) -> Frame:
@@ -96,9 +127,11 @@ class VideoReader:
         source: a path, `-` for standard input, or a binary file object.
         size: (width, height) to crop (centred, to that aspect) and scale to; None keeps it.
         fps: frames a second to sample at (nearest frame); None keeps the source's.
+        raw: what a headerless file holds; None for files that say it themselves.
+        untagged: colour of a source that does not say its own; None for BT.709 limited range.
 
     Raises:
-        UsageError: no such file.
+        UsageError: no such file, or (while reading) a colour matrix that is not supported.
         CorruptError: the file cannot be read as video.
     """
 
@@ -108,9 +141,15 @@ class VideoReader:
         *,
         size: tuple[int, int] | None = None,
         fps: Fraction | None = None,
+        raw: RawVideo | None = None,
+        untagged: Colour | None = None,
     ) -> None:
         import av
 
+        self._untagged = untagged
+        demuxer: dict[str, Any] = {}
+        if raw is not None:
+            demuxer = {"format": "rawvideo", "options": raw.demuxer}
         opened: Any = source
         if isinstance(source, (str, Path)):
             if str(source) == "-":
@@ -120,7 +159,7 @@ class VideoReader:
             else:
                 opened = str(source)
         try:
-            self._container = av.open(opened, mode="r")
+            self._container = av.open(opened, mode="r", **demuxer)
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError) as error:
             raise CorruptError(f"cannot read {source} as video: {error}") from error
@@ -129,10 +168,9 @@ class VideoReader:
         self._source_fps = Fraction(rate).limit_denominator(1001 * 240)
         self._fps = fps or self._source_fps
         self._size = size
-        width, height = size or (
-            self._stream.codec_context.width,
-            self._stream.codec_context.height,
-        )
+        if 0 in self.source_size:
+            raise CorruptError(f"cannot read {source} as video: it does not say its frame size")
+        width, height = size or self.source_size
         check_geometry(1, height, width)
         self.info = VideoInfo(width, height, self._fps)
 
@@ -141,6 +179,11 @@ class VideoReader:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+    @property
+    def source_size(self) -> tuple[int, int]:
+        """(width, height) before cropping and scaling."""
+        return self._stream.codec_context.width, self._stream.codec_context.height
 
     @property
     def frame_count(self) -> int | None:
@@ -160,7 +203,7 @@ class VideoReader:
                     due += step
                     copies += 1
                 if copies:
-                    frame = _to_420(frame)
+                    frame = _to_420(frame, self._untagged)
                     if self._size is not None:
                         frame = _scaled(frame, self._size)
                     planes = frame_planes(frame)
