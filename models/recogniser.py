@@ -1,6 +1,6 @@
 """A small recogniser of actions: what the lab's Fréchet distance compares clips by.
 
-    clip --64 x 64, RGB and luma change--> patches --> two (2+1)-D stages --mean over space and time-->
+    clip --64 x 64, RGB and luma change--> patches --> two (2+1)-D stages --mean over all-->
         24 features --GELU, linear--> kind of scene or action
                     '-------------> whether the frames are in order, still, or shuffled
 
@@ -142,8 +142,10 @@ def load_recogniser(path: Path = RECOGNISER) -> Recogniser:
         with safe_open(str(path), framework="pt") as file:
             config = json.loads((file.metadata() or {})["config"])
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-        network = Recogniser(RecogniserConfig(**fields))
+        shape = RecogniserConfig(
+            tuple(config["labels"]), int(config["features"]), tuple(config["widths"])
+        )
+        network = Recogniser(shape)
         network.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path} does not hold a recogniser: {error}") from error

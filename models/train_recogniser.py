@@ -7,6 +7,7 @@ loss = cross-entropy of the kind + order_weight * cross-entropy of the order
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -105,7 +106,8 @@ def augment(rgb: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> N
         x = x[:, :, ::-1]
     x = (x - 128) * np.exp(rng.normal(0, 0.15)) + 128 + rng.normal(0, 8)
     x = x + rng.uniform(0, noise) * rng.standard_normal(x.shape, np.float32)
-    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    out: NDArray[np.uint8] = np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return out
 
 
 class RecogniserTrainer:
@@ -125,7 +127,7 @@ class RecogniserTrainer:
         self.average = Average(self.network, 0.995)
         optimizer = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=0.05)
         self.parts = {"recogniser": Trained(self.network, optimizer, self.average)}
-        self.done = load_checkpoint(config.run / "checkpoint", self.parts)
+        self.progress = load_checkpoint(config.run / "checkpoint", self.parts)
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Clips (N, 4, T, 64, 64), their kinds (N,) and orders (N,)."""
@@ -144,20 +146,24 @@ class RecogniserTrainer:
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
         config = self.config
-        rng = np.random.default_rng([config.seed, self.done])
+        started = time.monotonic()
+        rng = np.random.default_rng([config.seed, self.progress.step])
         clips, kind, order = (x.to(self.device) for x in self.batch(rng))
         kinds, orders = self.network(clips)
         kind_loss = functional.cross_entropy(kinds, kind, label_smoothing=0.1)
         order_loss = functional.cross_entropy(orders, order)
         optimizer = self.parts["recogniser"].optimizer
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(self.done, config.steps, config.rate)
+            share = self.progress.share(config.steps)
+            group["lr"] = learning_rate(self.progress.step, share, config.rate)
         optimizer.zero_grad(set_to_none=True)
-        (kind_loss + config.order_weight * order_loss).backward()
+        loss: Tensor = kind_loss + config.order_weight * order_loss
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         optimizer.step()
         self.average.update(self.network)
-        self.done += 1
+        self.progress.step += 1
+        self.progress.seconds += time.monotonic() - started
         return {
             "kind_loss": float(kind_loss.detach()),
             "order_loss": float(order_loss.detach()),
@@ -173,7 +179,7 @@ class RecogniserTrainer:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        save_checkpoint(self.config.run / "checkpoint", self.done, self.parts)
+        save_checkpoint(self.config.run / "checkpoint", self.progress, self.parts)
 
 
 @torch.no_grad()
@@ -219,17 +225,17 @@ def run(trainer: RecogniserTrainer, minutes: float) -> int:
     config = trainer.config
     log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
     rows: list[dict[str, float]] = []
-    while trainer.done < config.steps and not clock.over:
+    while trainer.progress.step < config.steps and not clock.over:
         rows.append(trainer.step())
-        if trainer.done % config.report_every == 0:
+        if trainer.progress.step % config.report_every == 0:
             means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            log.write(step=trainer.done, seconds=clock.elapsed, **means)
+            log.write(step=trainer.progress.step, seconds=clock.elapsed, **means)
             rows.clear()
         if clock.elapsed - saved > config.checkpoint_minutes * 60:
             trainer.save()
             saved = clock.elapsed
     trainer.save()
-    return trainer.done
+    return trainer.progress.step
 
 
 def export_recogniser(config: RecogniserTraining, path: Path) -> dict[str, float]:
@@ -239,7 +245,7 @@ def export_recogniser(config: RecogniserTraining, path: Path) -> dict[str, float
         UsageError: no checkpoint.
     """
     trainer = _trainer(config, torch.device("cpu"))
-    if trainer.done == 0:
+    if trainer.progress.step == 0:
         raise UsageError(f"no checkpoint in {config.run}")
     write_recogniser(trainer.averaged(), path)
     if not (config.data / "val").is_dir():
