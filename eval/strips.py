@@ -12,50 +12,14 @@ from gistcast.codec.colour import clip_to_rgb
 from gistcast.eval.arms import Arm
 from gistcast.eval.cache import Row, RowCache
 from gistcast.eval.codecs import Codec, Coded
+from gistcast.eval.film import Picture, Strip
 from gistcast.eval.hull import full_rate
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
-from gistcast.eval.png import encode_png
 from gistcast.eval.summary import OURS
 from gistcast.eval.sweep import Case, Step
+from gistcast.eval.webp import encode_webp
 
 _STRIP_PIXELS = 200_000  # of one strip, all its frames together
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Frames of a clip side by side.
-
-    Attributes:
-        label: what it is.
-        note: its bytes and figures.
-        png: the frames in one row, as a PNG file.
-        psnr: RGB-PSNR of every frame of the clip, in dB; empty for the source.
-    """
-
-    label: str
-    note: str
-    png: bytes
-    psnr: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Pictures of one clip, all with the same frames.
-
-    Attributes:
-        clip: name of the clip.
-        width, height: of a frame.
-        frames: indices of the frames that are shown.
-        budget: bytes that the pictures were chosen for.
-        pictures: source first.
-    """
-
-    clip: str
-    width: int
-    height: int
-    frames: tuple[int, ...]
-    budget: float
-    pictures: tuple[Picture, ...]
 
 
 Candidate = tuple[Step, Row]
@@ -79,7 +43,7 @@ def make_strip(
     """
     candidates = list(_candidates(case, curves, cache))
     film = _Film(case, kept, _shown_frames(case.clip))
-    pictures = [Picture("source", "", film.png(case.clip))]
+    pictures = [Picture("source", "", film.webp(case.clip))]
     ours = _best([c for c in candidates if _is_sketch(c[1])], budget, "psnr_rgb")
     limit = budget
     if ours is not None:
@@ -99,7 +63,9 @@ def make_strip(
         if candidate is not None:
             pictures.append(film.picture(f"standard, {why}", candidate, who=True))
     size = (case.clip.width, case.clip.height)
-    return Strip(case.name, *size, film.frames, budget, tuple(pictures))
+    return Strip(
+        case.name, *size, film.frames, budget, tuple(pictures), case.clip.frames, float(case.fps)
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +82,7 @@ class _Film:
         coded = self.kept.get(step.key(self.case)) or step.run(self.case)[0]
         shown = step.shown(self.case, coded)[row["arm"]]
         note = (f"{row['codec']} {row['arm']}, " if who else "") + _note(row)
-        return Picture(label, note, self.png(shown), tuple(self.case.meter.psnr_by_frame(shown)))
+        return Picture(label, note, self.webp(shown), tuple(self.case.meter.psnr_by_frame(shown)))
 
     def ours(self, sketch: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
         """Text alone, latent alone, sketch and regenerated clip, as far as they were measured."""
@@ -129,10 +95,10 @@ class _Film:
         }
         return [self.picture(label, some[0]) for label, some in found.items() if some]
 
-    def png(self, clip: Clip) -> bytes:
+    def webp(self, clip: Clip) -> bytes:
         """The chosen frames side by side."""
         rgb = clip_to_rgb(clip)[list(self.frames)]
-        return encode_png(np.concatenate(list(rgb), 1))
+        return encode_webp(np.concatenate(list(rgb), 1))
 
 
 def _candidates(

@@ -1,0 +1,141 @@
+"""The first look: where an arm of ours wins and loses, metric by metric and budget by budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from gistcast.eval.report import names
+from gistcast.eval.summary import ALL_VARIANTS, FULL_RATE, OURS, REAL_TIME
+
+_MEANING = {
+    ALL_VARIANTS: "frozen stills and cross-fades included",
+    FULL_RATE: "every frame is shown",
+    REAL_TIME: "fast settings, no look-ahead",
+}
+_SHORT = {
+    ALL_VARIANTS: "all variants, frozen stills included,",
+    FULL_RATE: "full frame rate",
+    REAL_TIME: "real time",
+}
+
+
+def boards(summary: Mapping[str, Any]) -> str:
+    """A board for each frame size, arm of ours and hull; the page shows those of one arm."""
+    parts = []
+    for size, part in summary.items():
+        for arm in _arms(part):
+            shown = "".join(_board(part, arm, against) for against in _hulls(part, arm))
+            parts.append(
+                f'<div class="boards" data-size="{escape(size)}" data-arm="{escape(arm)}">{shown}'
+                "</div>"
+            )
+    said = (
+        "Ours minus theirs, mean over clips that both reach; below it clips won : lost. Coloured "
+        "where the 95 % bootstrap interval of the mean leaves out zero, grey where it does not."
+    )
+    return "".join(parts) + f'<p class="hint">{said}</p>'
+
+
+def lead(summary: Mapping[str, Any], arm: str) -> list[str]:
+    """A sentence a key metric: where `arm` is ahead of each hull, level and behind it.
+
+    Of the first frame size.
+    """
+    part = next(iter(summary.values()))
+    said = []
+    for metric in (m for m in names.KEY if m in part["tables"]):
+        sign = 1 if part["tables"][metric]["higher_is_better"] else -1
+        clauses = [
+            f"against {_SHORT[against]} {_verdict(duel, sign, part['budgets'])}"
+            for against in _hulls(part, arm)
+            if (duel := _duel(part, metric, arm, against))
+        ]
+        if clauses:
+            said.append(f"{names.title(metric)}: {'; '.join(clauses)}.")
+    return said
+
+
+def _arms(part: Mapping[str, Any]) -> list[str]:
+    tables = part["tables"].values()
+    return list(dict.fromkeys(duel["arm"] for table in tables for duel in table["duels"]))
+
+
+def _hulls(part: Mapping[str, Any], arm: str) -> list[str]:
+    duels = [duel for table in part["tables"].values() for duel in table["duels"]]
+    return list(dict.fromkeys(duel["against"] for duel in duels if duel["arm"] == arm))
+
+
+def _duel(part: Mapping[str, Any], metric: str, arm: str, against: str) -> Any:
+    duels = part["tables"][metric]["duels"]
+    return next((d for d in duels if (d["arm"], d["against"]) == (arm, against)), None)
+
+
+def _board(part: Mapping[str, Any], arm: str, against: str) -> str:
+    lines = []
+    for metric, table in part["tables"].items():
+        duel = _duel(part, metric, arm, against)
+        if duel is None:
+            continue
+        sign = 1 if table["higher_is_better"] else -1
+        cells = "".join(_cell(duel, metric, sign, at) for at in range(len(part["budgets"])))
+        arrow = "↑" if sign > 0 else "↓"
+        lines.append(f"<tr><td>{escape(names.title(metric))} {arrow}</td>{cells}</tr>")
+    head = "".join(f"<th>{budget:,}</th>" for budget in part["budgets"])
+    caption = f"<b>{escape(OURS)} {escape(arm)}</b> against <b>{escape(against)}</b>"
+    return (
+        f'<div class="board scroll"><table><caption>{caption}: {_MEANING[against]}</caption>'
+        f"<thead><tr><th>bytes a clip</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+        "</table></div>"
+    )
+
+
+def _cell(duel: Mapping[str, Any], metric: str, sign: int, at: int) -> str:
+    gap, wins, losses = duel["difference"][at], duel["wins"][at], duel["losses"][at]
+    if gap is None:
+        return '<td title="no clip of theirs is as small">–</td>'
+    clips = max(1, duel["clips"][at])
+    side = judge(duel, sign, at)
+    kind = {1: "good", -1: "bad", 0: ""}[side]
+    strength = min(1.0, 0.35 + abs(wins - losses) / clips)
+    said = "" if duel["low"][at] is None else _interval(duel, metric, at)
+    return (
+        f'<td class="{kind}" style="--t:{strength:.2f}" title="{escape(said)}">'
+        f"{gap:+.{names.digits(metric)}f}<small>{wins}:{losses}</small></td>"
+    )
+
+
+def judge(duel: Mapping[str, Any], sign: int, at: int) -> int:
+    """1 where ours is better, -1 where it is worse, 0 where the interval of the mean has zero.
+
+    One clip has no interval: its difference decides.
+    """
+    low, high = duel["low"][at], duel["high"][at]
+    if low is None:
+        low = high = duel["difference"][at]
+    if low <= 0 <= high:
+        return 0
+    return sign if low > 0 else -sign
+
+
+def _interval(duel: Mapping[str, Any], metric: str, at: int) -> str:
+    low, high = (f"{duel[end][at]:+.{names.digits(metric)}f}" for end in ("low", "high"))
+    p = duel["p"][at]
+    sign = "" if p is None else f"; sign test p = {p:.2g}"
+    return f"95 % [{low}, {high}] over {duel['clips'][at]} clips{sign}"
+
+
+def _verdict(duel: Mapping[str, Any], sign: int, budgets: Sequence[int]) -> str:
+    sides: dict[str, list[int]] = {"ahead": [], "level": [], "behind": []}
+    for at, budget in enumerate(budgets):
+        if duel["difference"][at] is not None:
+            sides[("level", "ahead", "behind")[judge(duel, sign, at)]].append(budget)
+    said = [f"{word} at {_runs(found)}" for word, found in sides.items() if found]
+    return ", ".join(said) or "nothing can be compared"
+
+
+def _runs(budgets: Sequence[int]) -> str:
+    """Budgets as people list them."""
+    *rest, last = (f"{budget:,}" for budget in budgets)
+    return f"{', '.join(rest)} and {last} bytes" if rest else f"{last} bytes"
