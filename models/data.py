@@ -9,12 +9,14 @@ The folder holds `manifest.json`, a list of rows with at least `file`, `label`, 
 
 from __future__ import annotations
 
+import importlib
 import json
 import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -97,21 +99,61 @@ def build_store(data: Path, folder: str, base: Path) -> FrameStore:
     rows = _manifest_rows(data, folder)
     base.parent.mkdir(parents=True, exist_ok=True)
     sources: list[Source] = []
-    offset = 0
     with open(base.with_suffix(".yuv"), "wb") as out:
         for row in rows:
-            with VideoReader(data / row["file"]) as reader:
-                frames = list(reader)
-            planes = [np.stack([f[i] for f in frames]) for i in range(3)]
-            t, h, w = planes[0].shape
-            sources.append(Source(row["file"], t, h, w, offset, row["label"], row["caption"],
-                                  row["group"]))  # fmt: skip
-            for plane in planes:
-                out.write(plane.tobytes())
-                offset += plane.size
-    index = json.dumps([asdict(source) for source in sources])
-    base.with_suffix(".json").write_text(index)
+            sources.append(_append(out, read_planes(data / row["file"]), row))
+    _write_index(base, sources)
     return FrameStore(base)
+
+
+def _append(out: BinaryIO, planes: Sequence[Plane], row: dict[str, str]) -> Source:
+    t, h, w = planes[0].shape
+    at = out.tell()
+    for plane in planes:
+        out.write(plane.tobytes())
+    return Source(row["file"], t, h, w, at, row["label"], row["caption"], row["group"])
+
+
+def _write_index(base: Path, sources: list[Source]) -> None:
+    """Last of all: a store without its index is taken to be unfinished."""
+    base.with_suffix(".json").write_text(json.dumps([asdict(source) for source in sources]))
+
+
+def read_planes(path: Path) -> list[Plane]:
+    """All frames of a video or picture: y (T, H, W), u and v (T, ceil(H/2), ceil(W/2)).
+
+    Read with PyAV, or where that is missing with OpenCV (even sizes, colour as OpenCV sees it:
+    good enough to learn from, never used to measure).
+
+    Raises:
+        UsageError: neither is installed, or OpenCV cannot read the file.
+    """
+    try:
+        with VideoReader(path) as reader:
+            frames = list(reader)
+        return [np.stack([f[i] for f in frames]) for i in range(3)]
+    except ModuleNotFoundError:
+        return _read_with_opencv(path)
+
+
+def _read_with_opencv(path: Path) -> list[Plane]:
+    try:
+        cv2: Any = importlib.import_module("cv2")
+    except ModuleNotFoundError as error:
+        raise UsageError("reading video takes PyAV or OpenCV") from error
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while True:
+        good, frame = capture.read()
+        if not good:
+            break
+        h, w = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
+        frames.append(cv2.cvtColor(frame[:h, :w], cv2.COLOR_BGR2YUV_I420))
+    if not frames:
+        raise UsageError(f"OpenCV cannot read {path}")
+    stacked = np.stack(frames)  # (T, 3H/2, W): the planes one below the other
+    t, h, w = len(frames), stacked.shape[1] * 2 // 3, stacked.shape[2]
+    u, v = stacked[:, h:].reshape(t, 2, h // 2, w // 2).swapaxes(0, 1)
+    return [np.ascontiguousarray(p) for p in (stacked[:, :h], u, v)]
 
 
 def _manifest_rows(data: Path, folder: str) -> list[dict[str, str]]:
@@ -135,6 +177,22 @@ def validation_clips(data: Path, size: tuple[int, int] = (64, 64)) -> list[Sampl
         Sample(load_clip(data / row["file"], size=size)[0], row["caption"], row["label"])
         for row in _manifest_rows(data, "val")
     ]
+
+
+def validation_store(data: Path, cache: Path) -> list[Sample]:
+    """The same clips from `cache`/val-64, written there first if need and files be; else none."""
+    base = cache / "val-64"
+    if not base.with_suffix(".json").is_file():
+        if not (data / "val").is_dir():
+            return []
+        base.parent.mkdir(parents=True, exist_ok=True)
+        rows = _manifest_rows(data, "val")
+        with open(base.with_suffix(".yuv"), "wb") as out:
+            clips = [sample.clip for sample in validation_clips(data)]
+            sources = [_append(out, c.planes, row) for c, row in zip(clips, rows, strict=True)]
+        _write_index(base, sources)
+    store = FrameStore(base)
+    return [Sample(Clip(*store.planes(s, np.arange(s.frames))), s.caption) for s in store.sources]
 
 
 def resize_planes(planes: Sequence[Plane], height: int, width: int) -> Clip:

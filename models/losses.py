@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gistcast.codec.clip import Clip
 from gistcast.models.lpips import Lpips
+from gistcast.models.refiner import unpack
 
+#: what a squared error of each packed plane adds to the RGB error: the squared columns of the
+#: YCbCr to RGB matrix, averaged; luma's is shared by its four phases
+_RGB_SHARE = (0.339, 0.339, 0.339, 0.339, 1.50, 1.17)
 _FLOOR = 2.0  #: squared 8-bit levels; errors below rounding are not worth chasing
 
 
@@ -23,13 +25,10 @@ def relative_error(image: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
     return (image - reference).square().mean((1, 2, 3, 4)) / (scale + _FLOOR)
 
 
-def plane_error(image: Clip, reference: Clip) -> float:
-    """Squared RGB error of a clip, estimated plane by plane (chroma as if it were not smoothed)."""
-    weights = (1.356, 1.50, 1.17)  # squared columns of the YCbCr to RGB matrix, averaged
-    total = 0.0
-    for weight, a, b in zip(weights, image.planes, reference.planes, strict=True):
-        total += weight * float(np.mean((a.astype(np.float32) - b) ** 2))
-    return total
+def plane_error(image: Tensor, reference: Tensor) -> Tensor:
+    """(N,) squared RGB error of packed planes (N, T, h, w, 6), as if chroma were not smoothed."""
+    error = (image - reference).square().mean((1, 2, 3))
+    return error @ error.new_tensor(_RGB_SHARE)
 
 
 def temporal_error(image: Tensor, reference: Tensor) -> Tensor:
@@ -47,6 +46,35 @@ def perceptual_error(net: Lpips, image: Tensor, reference: Tensor, frames: list[
         features = net.features(reference[:, frames].flatten(0, 1) / 127.5 - 1)
     distance = net.compare(net.features(a), features)
     return distance.reshape(n, len(frames)).mean(1)
+
+
+def texture_error(image: Tensor, reference: Tensor) -> Tensor:
+    """(N,) error of the local strength of fine detail in luma, 8-bit levels.
+
+    A blur matches no texture, a picture with the right amount of it does, whether or not each
+    grain is in its place: unlike a pixelwise loss this asks for detail that was never sent.
+
+    Args:
+        image, reference: packed planes (N, T, h, w, 6).
+    """
+    total = image.new_zeros(image.shape[0])
+    for detail in zip(*(_details(x) for x in (image, reference)), strict=True):
+        made, real = (functional.avg_pool2d(d.square(), 8, 4).add(_FLOOR).sqrt() for d in detail)
+        total = total + (made - real).abs().reshape(image.shape[0], -1).mean(1)
+    return total
+
+
+def _details(packed: Tensor) -> tuple[Tensor, Tensor]:
+    """Luma of packed planes above two blurs, (N T, 1, H, W): the finest octave, and the next."""
+    luma = unpack(packed)[0].flatten(0, 1)[:, None]
+    fine = luma - _blur(luma)
+    half = functional.avg_pool2d(luma, 2)
+    coarse = functional.interpolate(half - _blur(half), scale_factor=2)
+    return fine, coarse
+
+
+def _blur(image: Tensor) -> Tensor:
+    return functional.avg_pool2d(functional.pad(image, (1, 1, 1, 1), mode="replicate"), 3, 1)
 
 
 def critic_loss(

@@ -175,9 +175,16 @@ class Generator(nn.Module):
             The same shape and scale, not rounded or clipped.
         """
         vector = self.embed(condition)
+        return self.paint(sketch, noise, vector, condition.step, condition.dial)
+
+    def paint(
+        self, sketch: Tensor, noise: Tensor, vector: Tensor, step: Tensor, dial: Tensor
+    ) -> Tensor:
+        """`forward` behind the embedding: tensors alone, so that it can be compiled."""
         x = (sketch - 128) / 64
         mean = x.mean(1, keepdim=True).expand_as(x)
-        grain = noise * condition.dial[:, None, None, None, None]
+        dial = dial[:, None, None, None, None]
+        grain = noise * dial
         grain = grain.expand(-1, x.shape[1], -1, -1, -1)
         top = spatial(self.stem, torch.cat([x, mean, grain], -1))
         top = _run(self.enc_a, top, vector)
@@ -189,14 +196,11 @@ class Generator(nn.Module):
         top = _run(self.dec_a, top + _up(self.up_a, half), vector)
         out = spatial(self.head, top).float()
         gates = out[..., _PLANES:] + self.gates(vector).float()[:, None, None, None, :]
-        sharp = condition.dial[:, None, None, None, None] * highpass(sketch[..., :4])
+        sharp = dial * highpass(sketch[..., :4])
         luma = gates[..., :1] * sharp + 3 * gates[..., 1:] * grain
         residual = 5 * out[..., :_PLANES] + functional.pad(luma, (0, 2))
         # a finer quantiser leaves less to repair: never let the network shout over it
-        sent = condition.step > 0
-        gain = torch.where(
-            sent, (condition.step / 48).clamp(max=1), torch.ones_like(condition.step)
-        )
+        gain = torch.where(step > 0, (step / 48).clamp(max=1), torch.ones_like(step))
         return sketch + gain[:, None, None, None, None] * residual
 
 

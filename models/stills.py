@@ -18,8 +18,6 @@ from torch.nn import functional
 from gistcast.codec.clip import Clip
 from gistcast.models.data import FrameStore, Sample
 
-_SUPERSAMPLE = 2  # grid_sample does not filter: sample finer, then average
-
 
 class StillSampler:
     """Random moving clips made of photographs.
@@ -69,23 +67,20 @@ class StillSampler:
 
     def _render(self, picture: list[Tensor], path: Tensor) -> list[Tensor]:
         """The picture seen along a path: y (T, 1, S, S), u and v (T, 1, S/2, S/2)."""
-        out = []
         height, width = picture[0].shape[-2:]
         short = min(height, width)
         aspect = torch.tensor([short / width, short / height])[None, :, None]
+        across = float(path[:, :, :2].square().sum(1).amax().sqrt())  # share of the short side
+        finer = 2 if across * short > self._size else 1  # grid_sample does not filter
+        grids = [_grid(path * aspect, side * finer) for side in (self._size, self._size // 2)]
+        out = []
         for index, plane in enumerate(picture):
-            side = self._size // (1 if index == 0 else 2)
-            fine = side * _SUPERSAMPLE
-            grid = functional.affine_grid(
-                path * aspect, [self._frames, 1, fine, fine], align_corners=False
-            )
+            grid = grids[min(index, 1)]
             seen = functional.grid_sample(
-                plane.expand(self._frames, -1, -1, -1),
-                grid,
-                padding_mode="reflection",
-                align_corners=False,
+                plane, grid.flatten(0, 1)[None], padding_mode="reflection", align_corners=False
             )
-            out.append(functional.avg_pool2d(seen, _SUPERSAMPLE))
+            seen = seen.reshape(self._frames, 1, *grid.shape[1:3])
+            out.append(functional.avg_pool2d(seen, finer))
         return out
 
     def _mask(self, rng: np.random.Generator) -> list[Tensor]:
@@ -101,6 +96,14 @@ class StillSampler:
         return out
 
 
+def _grid(path: Tensor, side: int) -> Tensor:
+    """Affine maps (T, 2, 3) -> where a side x side view looks, (T, side, side, 2)."""
+    axis = (torch.arange(side) + 0.5) / side * 2 - 1
+    x, y = axis[None, None, :], axis[None, :, None]
+    a = path[:, :, :, None, None]
+    return torch.stack([a[:, k, 0] * x + a[:, k, 1] * y + a[:, k, 2] for k in (0, 1)], -1)
+
+
 def _ellipse(
     side: int,
     centre: NDArray[np.float64],
@@ -109,10 +112,11 @@ def _ellipse(
     edge: float,
 ) -> Tensor:
     """(T, 1, side, side) weights of an ellipse at `centre` (2, T), turned by `angle` (T,)."""
-    axis = (np.arange(side) + 0.5) / side * 2 - 1
+    axis = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
+    centre, angle = centre.astype(np.float32), angle.astype(np.float32)
     x = axis[None, None, :] - centre[0][:, None, None]
     y = axis[None, :, None] - centre[1][:, None, None]
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-    distance = np.hypot((cos * x + sin * y) / radius[0], (cos * y - sin * x) / radius[1])
-    mask = 1 / (1 + np.exp(np.clip(edge * (distance - 1), -50, 50)))
-    return torch.from_numpy(mask.astype(np.float32))[:, None]
+    wide, tall = (np.float32(1 / r) for r in radius)
+    distance = np.hypot((cos * x + sin * y) * wide, (cos * y - sin * x) * tall)
+    return torch.sigmoid(torch.from_numpy(distance).sub_(1).mul_(-edge))[:, None]

@@ -148,7 +148,12 @@ class GistTrainer:
         prior = torch.optim.AdamW(self.prior.parameters(), _PRIOR_RATE, weight_decay=0)
         self.parts = {"gist": network, "prior": Trained(self.prior, prior)}
         self.grids, self.captions = cache_grids(config)
-        self.done = load_checkpoint(config.run / "checkpoint", self.parts)
+        self.progress = load_checkpoint(config.run / "checkpoint", self.parts)
+
+    @property
+    def done(self) -> int:
+        """Steps done."""
+        return self.progress.step
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
@@ -174,19 +179,19 @@ class GistTrainer:
         for part in self.parts.values():
             peak = config.rate if part.average is not None else _PRIOR_RATE
             for group in part.optimizer.param_groups:
-                group["lr"] = learning_rate(self.done, config.steps, peak)
+                group["lr"] = learning_rate(self.done, self.progress.share(config.steps), peak)
             part.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         for part in self.parts.values():
             part.optimizer.step()
         self.average.update(network)
-        self.done += 1
+        self.progress.step += 1
         return {"error": float(error.detach().mean()), "bytes": float(bits.detach().mean()) / 8}
 
     def save(self) -> None:
         """Write the checkpoint."""
-        save_checkpoint(self.config.run / "checkpoint", self.done, self.parts)
+        save_checkpoint(self.config.run / "checkpoint", self.progress, self.parts)
 
 
 def shorten(caption: str, rng: np.random.Generator) -> str | None:

@@ -1,50 +1,50 @@
 """Training of stage 2: first for distortion, then also for the eye.
 
-pairs --> generator (dial drawn at random per clip) --> RGB
-    fidelity (dial 0): squared error, relative to the sketch's
-    balanced, detail:  + LPIPS (VGG) + error of temporal differences + adversary
+clips --imitated sketch--> pairs --> generator (dial drawn at random per clip) --> RGB
+    every dial:       squared error, relative to the sketch's, + error of temporal differences
+    balanced, detail: + LPIPS (VGG) + strength of fine detail + adversary
 
-steps 0 .. perceptual_from: dial 0 only; later all dials; from adversarial_from the critic plays
+Of the schedule, the first share is dial 0 only; then all dials; at last the critic plays.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gistcast.codec.errors import UsageError
+from gistcast.codec.clip import Clip
+from gistcast.codec.errors import ModelError, UsageError
 from gistcast.models import losses
 from gistcast.models.colour import planes_to_rgb
-from gistcast.models.data import Sample, validation_clips
+from gistcast.models.data import build_store
 from gistcast.models.discriminator import Discriminator
-from gistcast.models.gist import draw
+from gistcast.models.gist import Gist, draw
+from gistcast.models.imitate import imitate, random_steps
 from gistcast.models.lpips import Lpips, load_lpips
-from gistcast.models.pairs import Pair, PairReader
-from gistcast.models.refine import GanRefiner, noise, packed_planes
-from gistcast.models.refiner import Condition, Generator, RefinerConfig, unpack
+from gistcast.models.pairs import ClipBatch, ClipShapes, TrainingClips, clip_batches, windows
+from gistcast.models.refine import noise
+from gistcast.models.refiner import Condition, Generator, RefinerConfig, pack, unpack
 from gistcast.models.training import (
     Average,
-    Clock,
-    Log,
     Trained,
+    compiled,
     learning_rate,
     load_checkpoint,
-    pick_device,
     save_checkpoint,
 )
-from gistcast.models.validate import mean, validate
 from gistcast.models.zoo import GIST, load_gist
 
-_TELL_LATENT = 0.35  #: share of the clips whose latent the generator is told
-_GIST_ALONE = 0.08  #: share of the batches that have no residual: the sketch is the gist
+_GIST_ALONE = 0.05  #: share of the steps that have no residual: the sketch is the gist
+_ALONE_CLIPS = 8  #: at most, of such a step: the gist is drawn clip by clip
+_LPIPS_FRAMES = 3  #: of each window
 
 
 @dataclass(frozen=True)
@@ -52,49 +52,53 @@ class RefinerTraining:
     """Everything a run depends on.
 
     Attributes:
-        cache: folder with `pairs/` (see `gistcast.models.make_pairs`).
+        data: folder with `train/`, `stills/`, `val/` and `manifest.json`; not read where `cache`
+            holds all of it decoded already.
+        cache: folder for decoded frames.
         run: folder for the checkpoint and the log.
-        steps: length of the learning-rate schedule.
+        start: weights to begin with instead of random ones.
+        steps: length of the schedule, unless there is `plan`.
+        plan: length of the schedule in minutes of training, over all calls.
         batch: clips a step.
-        crop: side of the window that is cut from each pair, at half resolution; 0 for the whole.
-            Four small windows of four clips teach more a second than one whole clip.
+        window: side of the window that is cut from each pair, at half resolution; 0 for the whole.
+        windows: windows cut from each pair.
         rate: peak learning rate.
+        decay: of the average of the weights, per step.
         seed: of data order, dials and noise; with the step number it decides everything.
-        perceptual_from, adversarial_from: first step of each further loss.
-        pattern: which shards of `pairs/` to read.
-        gist: weights of stage 1, whose latents the generator learns to use; none without the file.
-        validation: folder with `val/` to look at on the way, or None.
-        validate_every: steps between such looks.
-        vgg: LPIPS-VGG weights, averaged with AlexNet's; without the file AlexNet judges alone.
-        checkpoint_minutes: between checkpoints.
-        report_every: steps between log rows.
-        perceptual, temporal, adversarial: weights of the losses at dial 1.
+        perceptual_from, adversarial_from: where in the schedule (0..1) further losses begin.
+        shapes: of the clips.
+        gist: weights of stage 1, whose gists it learns to refine; none without the file.
+        vgg: LPIPS-VGG weights. AlexNet's is left alone, so that it stays an independent witness.
+        perceptual, texture, adversarial: weights of the losses at dial 1.
+        temporal: weight of the error of temporal differences, at every dial.
         network: shape of the generator.
     """
 
+    data: Path
     cache: Path
     run: Path
+    start: Path | None = None
     steps: int = 7000
-    batch: int = 4
-    crop: int = 16
+    plan: float | None = None
+    batch: int = 2
+    window: int = 16
+    windows: int = 2
     rate: float = 1e-3
+    decay: float = 0.998
     seed: int = 1
-    perceptual_from: int = 1200
-    adversarial_from: int = 4000
-    pattern: str = "pairs-*.safetensors"
+    perceptual_from: float = 0.25
+    adversarial_from: float = 0.5
+    shapes: ClipShapes = field(default_factory=ClipShapes)
     gist: Path = GIST
-    validation: Path | None = None
-    validate_every: int = 500
     vgg: Path = Path("work/lpips_vgg.safetensors")
-    checkpoint_minutes: float = 3.0
-    report_every: int = 50
-    perceptual: float = 16.0
+    perceptual: float = 12.0
+    texture: float = 0.1
     temporal: float = 0.05
     adversarial: float = 0.1
     network: RefinerConfig = field(default_factory=RefinerConfig)
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch) < 1:
+        if min(self.steps, self.batch, self.windows) < 1 or (self.plan or 1) <= 0:
             raise UsageError("a run needs at least one step of at least one clip")
 
 
@@ -107,6 +111,7 @@ class Batch:
         noise: see `Generator.forward`.
         error: (N,) squared RGB error of the whole sketches that the windows were cut from.
         condition: what the generator is told.
+        dials: (N,) its dial, on the host.
     """
 
     clip: Tensor
@@ -114,6 +119,7 @@ class Batch:
     noise: Tensor
     error: Tensor
     condition: Condition
+    dials: NDArray[np.float64]
 
 
 class RefinerTrainer:
@@ -122,132 +128,179 @@ class RefinerTrainer:
     Args:
         config: see `RefinerTraining`.
         device: where to train; bf16 is used for convolutions on either device.
+        workers: processes that draw clips ahead.
     """
 
-    def __init__(self, config: RefinerTraining, device: torch.device) -> None:
-        self.config, self.device = config, device
+    def __init__(self, config: RefinerTraining, device: torch.device, workers: int = 0) -> None:
+        self.config, self.device, self._workers = config, device, workers
         torch.manual_seed(config.seed)
-        self.network = generator = Generator(config.network).to(
-            device, memory_format=torch.channels_last
-        )  # type: ignore[call-overload]
+        self.network = Generator(config.network)
+        if config.start is not None:
+            _start(self.network, config.start)
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         critic = Discriminator(text=config.network.text).to(device)
+        fused = device.type == "cuda"
         self.generator = Trained(
-            generator,
-            torch.optim.AdamW(generator.parameters(), config.rate, betas=(0.9, 0.98)),
-            Average(generator),
+            self.network,
+            torch.optim.AdamW(
+                self.network.parameters(), config.rate, betas=(0.9, 0.98), fused=fused
+            ),
+            Average(self.network, config.decay),
         )
         self.critic = Trained(
-            critic, torch.optim.AdamW(critic.parameters(), 2e-4, betas=(0.5, 0.98))
+            critic, torch.optim.AdamW(critic.parameters(), 2e-4, betas=(0.5, 0.98), fused=fused)
         )
         self.parts = {"generator": self.generator, "critic": self.critic}
-        self.pairs = PairReader(config.cache / "pairs", config.pattern)
-        self.gist = load_gist(device, config.gist) if config.gist.is_file() else None
-        self._lpips: list[Lpips] = []
-        self.done = load_checkpoint(config.run / "checkpoint", self.parts)
+        self._paint = compiled(self.network.paint, device)
+        self._clips: Iterator[ClipBatch] | None = None
+        self._lpips: Lpips | None = None
+        self.gist: Gist | None = None
+        if config.gist.is_file():
+            self.gist = load_gist(path=config.gist)
+        self.progress = load_checkpoint(config.run / "checkpoint", self.parts)
 
     @property
-    def lpips(self) -> list[Lpips]:
-        """The perceptual losses, loaded when first needed."""
-        if not self._lpips:
-            nets = [load_lpips("alex")]
-            if self.config.vgg.is_file():
-                nets.append(load_lpips("vgg", self.config.vgg))
-            self._lpips = [net.to(self.device) for net in nets]
+    def share(self) -> float:
+        """0..1 of the schedule that is done."""
+        return self.progress.share(self.config.steps, self.config.plan)
+
+    @property
+    def lpips(self) -> Lpips:
+        """The perceptual loss, loaded when first needed."""
+        if self._lpips is None:
+            net = load_lpips("vgg", self.config.vgg)
+            self._lpips = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self._lpips
+
+    def _next_clips(self) -> ClipBatch:
+        if self._clips is None:
+            config = self.config
+            recordings = build_store(config.data, "train", config.cache / "train")
+            stills = build_store(config.data, "stills", config.cache / "stills")
+            self._clips = clip_batches(
+                TrainingClips(recordings, stills, config.seed, config.shapes),
+                config.batch,
+                start=self.progress.step,
+                workers=self._workers,
+                pin=self.device.type == "cuda",
+            )
+        return next(self._clips)
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw a batch and its conditions."""
-        pairs = self.pairs.batch(rng, self.config.batch)
-        texts = _captions(pairs, rng)
-        latent = torch.zeros(len(pairs), self.config.network.latents)
-        if self.gist is not None:
-            alone = rng.random() < _GIST_ALONE
-            for row, pair in enumerate(pairs):
-                if alone or rng.random() < _TELL_LATENT:
-                    symbols = self.gist.describe(pair.clip)
-                    latent[row] = torch.from_numpy(symbols.astype(np.float32))
-                    if alone:
-                        pairs[row] = replace(
-                            pair, sketch=draw(self.gist, symbols, texts[row], pair.clip), step=0.0
-                        )
-        windows = [_window(p, self.config.crop, rng) for p in pairs]
-        clip, sketch = (torch.cat(side) for side in zip(*windows, strict=True))
-        grain = torch.cat(
-            [noise(int(rng.integers(2**32)), clip.shape[2], clip.shape[3]) for _ in pairs]
-        )
-        perceptual = self.done >= self.config.perceptual_from
-        dial = rng.choice([0.0, 0.5, 1.0], len(pairs)) if perceptual else np.zeros(len(pairs))
+        *planes, captions = self._next_clips()
+        alone = self.gist is not None and rng.random() < _GIST_ALONE
+        count = min(len(captions), _ALONE_CLIPS) if alone else len(captions)
+        y, u, v = (p[:count].to(self.device, non_blocking=True).float() for p in planes)
+        latent = torch.zeros(count, self.config.network.latents)
+        texts: list[str | None] = [None] * count
+        if alone:
+            texts = [c if c and rng.random() < 0.5 else None for c in captions[:count]]
+            steps = torch.zeros(count, device=self.device)
+            made = self._gists(planes, texts, latent)
+        else:
+            steps = torch.from_numpy(random_steps(rng, count)).to(self.device)
+            made = imitate((y, u, v), steps)
+        clip, sketch = pack(y, u, v), pack(*made)
+        error = losses.plane_error(sketch, clip)
+        cuts = [windows(clip, sketch, self.config.window, rng) for _ in range(self.config.windows)]
+        repeats = len(cuts)
+        clip, sketch = (torch.cat(side) for side in zip(*cuts, strict=True))
+        grain = [noise(int(rng.integers(2**32)), *clip.shape[2:4]) for _ in range(len(clip))]
+        dials = self._dials(rng, len(clip))
         condition = Condition(
-            torch.tensor([p.step for p in pairs], dtype=torch.float32, device=self.device),
-            torch.tensor(dial, dtype=torch.float32, device=self.device),
-            latent.to(self.device),
-            texts,
+            steps.repeat(repeats),
+            torch.tensor(dials, dtype=torch.float32).to(self.device),
+            latent.repeat(repeats, 1).to(self.device),
+            texts * repeats,
         )
-        error = torch.tensor([losses.plane_error(p.sketch, p.clip) for p in pairs])
-        clip, sketch, grain, error = (t.to(self.device) for t in (clip, sketch, grain, error))
-        return Batch(clip, sketch, grain, error, condition)
+        return Batch(
+            clip, sketch, torch.cat(grain).to(self.device), error.repeat(repeats), condition, dials
+        )
 
-    def step(self) -> dict[str, float]:
-        """Train on one batch; returns the figures to log."""
+    def _gists(self, planes: list[Tensor], texts: list[str | None], latent: Tensor) -> list[Tensor]:
+        """Gists of clips as planes on the device; fills in their latents."""
+        assert self.gist is not None
+        made = []
+        for row, text in enumerate(texts):
+            clip = Clip(*(p[row].numpy() for p in planes))
+            symbols = self.gist.describe(clip)
+            latent[row] = torch.from_numpy(symbols.astype(np.float32))
+            made.append([torch.from_numpy(p) for p in draw(self.gist, symbols, text, clip).planes])
+        return [torch.stack(p).to(self.device).float() for p in zip(*made, strict=True)]
+
+    def _dials(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+        if self.share < self.config.perceptual_from:
+            return np.zeros(count)
+        return rng.choice([0.0, 0.5, 1.0], count, p=[0.4, 0.3, 0.3])
+
+    def step(self) -> dict[str, Tensor]:
+        """Train on one batch; returns the figures to log, still on the device."""
         config = self.config
-        if self.done == config.perceptual_from:
-            self.network.open_gates()
-        rng = np.random.default_rng([config.seed, self.done])
+        rng = np.random.default_rng([config.seed, self.progress.step, 3])
         batch = self.batch(rng)
-        self.generator.module.train()
+        if batch.dials.any() and not bool(self.network.gates.bias.any()):
+            self.network.open_gates()
+        self.network.train()
         with torch.autocast(self.device.type, torch.bfloat16):
-            made = self.generator.module(batch.sketch, batch.noise, batch.condition)
+            made = self._made(batch)
         loss, figures = self._distortion(batch, made)
-        dial = batch.condition.dial
-        if bool((dial > 0).any()):
+        if batch.dials.any():
             loss = loss + self._perception(batch, made, rng, figures)
-        if self.done >= config.adversarial_from:
-            loss = loss + self._adversary(batch, made, figures)
+            if self.share >= config.adversarial_from:
+                loss = loss + self._adversary(batch, made, figures)
         optimizer = self.generator.optimizer
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(self.done, config.steps, config.rate)
+            group["lr"] = learning_rate(self.progress.step, self.share, config.rate)
         optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.generator.module.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         optimizer.step()
         if self.generator.average is not None:
-            self.generator.average.update(self.generator.module)
-        self.done += 1
+            self.generator.average.update(self.network)
+        self.progress.step += 1
         return figures
 
-    def _distortion(self, batch: Batch, made: Tensor) -> tuple[Tensor, dict[str, float]]:
-        real = _rgb(batch.clip)
-        after = losses.relative_error(_rgb(made), real, batch.error)
+    def _made(self, batch: Batch) -> Tensor:
+        told = batch.condition
+        # compiling pays for the one shape that most steps have
+        paint = self._paint if batch.clip.shape[1] == 32 else self.network.paint
+        return paint(batch.sketch, batch.noise, self.network.embed(told), told.step, told.dial)
+
+    def _distortion(self, batch: Batch, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        real, rgb, dial = _rgb(batch.clip), _rgb(made), batch.condition.dial
+        after = losses.relative_error(rgb, real, batch.error)
+        motion = losses.temporal_error(rgb, real)
         with torch.no_grad():
-            before = losses.relative_error(_rgb(batch.sketch), real, batch.error)
-        gain = (before - after.detach()) * 10 / math.log(10)
-        figures = {}
-        for dial in (0.0, 0.5, 1.0):
-            chosen = batch.condition.dial == dial
-            if bool(chosen.any()):
-                figures[f"gain_db_{dial:g}"] = float(gain[chosen].mean())
+            sketch = _rgb(batch.sketch)
+            gain = 4.34 * (losses.relative_error(sketch, real, batch.error) - after)
+            still = losses.temporal_error(sketch, real)
+        figures = {"motion": (motion.detach() - still).mean()}
+        for value in (0.0, 0.5, 1.0):
+            chosen = batch.dials == value
+            if chosen.any():
+                figures[f"gain_db_{value:g}"] = gain[torch.from_numpy(chosen)].mean()
         # the further from fidelity, the less the exact error counts
-        return after * (1 - 0.5 * batch.condition.dial), figures
+        return after * (1 - 0.5 * dial) + self.config.temporal * motion, figures
 
     def _perception(
-        self, batch: Batch, made: Tensor, rng: np.random.Generator, figures: dict[str, float]
+        self, batch: Batch, made: Tensor, rng: np.random.Generator, figures: dict[str, Tensor]
     ) -> Tensor:
-        config, dial = self.config, batch.condition.dial
-        chosen = dial > 0
-        real, rgb = _rgb(batch.clip[chosen]), _rgb(made[chosen])
-        count = min(2, real.shape[1])
+        config = self.config
+        chosen = torch.from_numpy(np.flatnonzero(batch.dials)).to(self.device)
+        real, image = batch.clip[chosen], made[chosen]
+        count = min(_LPIPS_FRAMES, real.shape[1])
         frames = sorted(rng.choice(real.shape[1], count, replace=False).tolist())
         with torch.autocast(self.device.type, torch.bfloat16):
-            distances = [losses.perceptual_error(n, rgb, real, frames) for n in self.lpips]
-        distance = torch.stack([d.float() for d in distances]).mean(0)
-        motion = losses.temporal_error(rgb, real)
-        figures["lpips"] = float(distance.detach().mean())
-        figures["motion"] = float(motion.detach().mean())
-        total = torch.zeros_like(dial)
-        total[chosen] = dial[chosen] * (config.perceptual * distance + config.temporal * motion)
-        return total
+            distance = losses.perceptual_error(self.lpips, _rgb(image), _rgb(real), frames)
+        texture = losses.texture_error(image, real)
+        figures["lpips_vgg"] = distance.detach().mean()
+        figures["texture"] = texture.detach().mean()
+        total = torch.zeros_like(batch.condition.dial)
+        total[chosen] = config.perceptual * distance.float() + config.texture * texture
+        return total * batch.condition.dial
 
-    def _adversary(self, batch: Batch, made: Tensor, figures: dict[str, float]) -> Tensor:
+    def _adversary(self, batch: Batch, made: Tensor, figures: dict[str, Tensor]) -> Tensor:
         """One step of the critic, then its verdict on the generator's clips."""
         critic, texts = self.critic.module, batch.condition.texts
         others = texts[1:] + texts[:1]
@@ -267,89 +320,39 @@ class RefinerTrainer:
         critic.requires_grad_(False)
         with torch.autocast(self.device.type, torch.bfloat16):
             verdict = losses.generator_loss(critic(made, batch.sketch, texts))
-        figures["critic"] = float(loss.detach())
+        figures["critic"] = loss.detach()
         weight = self.config.adversarial * batch.condition.dial
         return weight * verdict.float()
 
     def averaged(self) -> Generator:
-        """A copy of the generator with the averaged weights."""
+        """A copy of the generator with the averaged weights, on the CPU."""
         generator = Generator(self.config.network)
         if self.generator.average is not None:
             generator.load_state_dict(self.generator.average.state)
         return generator
 
     def save(self) -> None:
-        """Write the checkpoint."""
-        save_checkpoint(self.config.run / "checkpoint", self.done, self.parts)
+        """Write the checkpoint and the averaged weights as `refiner.safetensors`."""
+        save_checkpoint(self.config.run / "checkpoint", self.progress, self.parts)
+        export_generator(self.averaged(), self.config.run / "refiner.safetensors")
 
 
-def _window(pair: Pair, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Packed clip and sketch (1, T, h, w, 6), cut to the same random window."""
-    clip, sketch = packed_planes(pair.clip), packed_planes(pair.sketch)
-    height, width = clip.shape[2:4]
-    tall, wide = min(height, side or height), min(width, side or width)
-    y, x = (int(rng.integers(0, n + 1)) for n in (height - tall, width - wide))
-    return clip[:, :, y : y + tall, x : x + wide], sketch[:, :, y : y + tall, x : x + wide]
+def _start(generator: Generator, path: Path) -> None:
+    """Weights as `export_generator` wrote them."""
+    if not path.is_file():
+        raise ModelError(f"no weights at {path}")
+    try:
+        generator.load_state_dict({k: v.float() for k, v in load_file(str(path)).items()})
+    except RuntimeError as error:
+        raise ModelError(f"{path} holds another network: {error}") from error
 
 
 def _rgb(packed: Tensor) -> Tensor:
     return planes_to_rgb(*unpack(packed))
 
 
-def _captions(pairs: Sequence[Pair], rng: np.random.Generator) -> list[str | None]:
-    """Captions, half of them hidden so that none is needed."""
-    return [p.caption if p.caption and rng.random() < 0.5 else None for p in pairs]
-
-
-class _Validation:
-    """Every sixth validation clip at one step, refined with the averaged weights."""
-
-    _STEP = 120.0
-
-    def __init__(self, data: Path) -> None:
-        self._samples: list[Sample] = validation_clips(data)[::6]
-        self._lpips = load_lpips("alex")
-
-    def figures(self, trainer: RefinerTrainer) -> dict[str, float]:
-        refiner = GanRefiner(trainer.averaged(), trainer.device)
-        modes = ("fidelity", "balanced")
-        rows = validate(refiner, self._samples, self._STEP, modes, self._lpips)
-        means = {key: mean(row) for key, row in rows.items()}
-        out = {f"val_psnr_{key}": row.psnr for key, row in means.items()}
-        return out | {f"val_lpips_{k}": row.lpips or 0.0 for k, row in means.items()}
-
-
-def train_refiner(config: RefinerTraining, *, minutes: float, device: str = "auto") -> int:
-    """Train, or go on training, for some minutes or until `config.steps`.
-
-    Returns:
-        The number of steps done in all.
-    """
-    trainer = RefinerTrainer(config, pick_device(device))
-    validation = _Validation(config.validation) if config.validation else None
-    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
-    sums: dict[str, list[float]] = {}
-    while trainer.done < config.steps and not clock.over:
-        for key, value in trainer.step().items():
-            sums.setdefault(key, []).append(value)
-        if trainer.done % config.report_every == 0:
-            means = {key: float(np.mean(values)) for key, values in sums.items()}
-            log.write(step=trainer.done, seconds=clock.elapsed, **means)
-            sums.clear()
-        if validation is not None and trainer.done % config.validate_every == 0:
-            log.write(step=trainer.done, **validation.figures(trainer))
-        if clock.elapsed - saved > config.checkpoint_minutes * 60:
-            trainer.save()
-            saved = clock.elapsed
-    trainer.save()
-    return trainer.done
-
-
-def export_refiner(config: RefinerTraining, path: Path) -> None:
-    """Write the averaged generator of a run's checkpoint as fp16 safetensors with its shape."""
-    trainer = RefinerTrainer(config, torch.device("cpu"))
-    if trainer.done == 0:
-        raise UsageError(f"no checkpoint in {config.run}")
-    tensors = {k: v.half().contiguous() for k, v in trainer.averaged().state_dict().items()}
+def export_generator(generator: Generator, path: Path) -> None:
+    """Write a generator as fp16 safetensors with its shape."""
+    tensors = {k: v.half().contiguous() for k, v in generator.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, str(path), metadata={"config": json.dumps(asdict(config.network))})
+    save_file(tensors, str(path), metadata={"config": json.dumps(asdict(generator.config))})

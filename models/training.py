@@ -1,15 +1,17 @@
 """What every training run needs: a device, a clock, a log, averages of weights, checkpoints.
 
-A checkpoint is a folder of safetensors files and `state.json`; it is complete before it takes the
-place of the one before, and a run resumed from it goes on exactly as if it had not stopped.
+A checkpoint is a folder of safetensors files below 16 MiB each and `state.json`; it is complete
+before it takes the place of the one before, and a run resumed from it goes on exactly as if it had
+not stopped.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gistcast.codec.errors import ModelError, UsageError
+
+_FILE_BYTES = 15 << 20  #: of a checkpoint's files
 
 
 def pick_device(name: str) -> torch.device:
@@ -36,11 +40,33 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if cuda else "cpu")
 
 
-def learning_rate(step: int, steps: int, peak: float, warmup: int = 100) -> float:
-    """Linear warm-up, constant, and linear decay to zero over the last 40 % of `steps`."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * min(1.0, max(0.0, (steps - step) / (0.4 * steps)))
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: steps done.
+        seconds: time they took, over all calls.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+
+    def share(self, steps: int, minutes: float | None = None) -> float:
+        """0..1 of the schedule: of `steps`, or of a plan of minutes where there is one."""
+        done = self.step / steps if minutes is None else self.seconds / (60 * minutes)
+        return min(1.0, done)
+
+
+def learning_rate(step: int, share: float, peak: float, warmup: int = 100) -> float:
+    """Linear warm-up, constant, and linear decay to zero over the last 40 % of the schedule.
+
+    Args:
+        step: steps done, for the warm-up.
+        share: 0..1 of the schedule that is done.
+        peak: the constant.
+    """
+    return peak * min(1.0, (step + 1) / warmup, max(0.0, (1 - share) / 0.4))
 
 
 class Clock:
@@ -91,11 +117,13 @@ class Average:
         """Move towards the module's present state."""
         self.updates += 1
         decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
-        for key, value in module.state_dict().items():
-            if value.is_floating_point():
-                self.state[key].lerp_(value, 1 - decay)
-            else:
-                self.state[key].copy_(value)
+        present = module.state_dict()
+        real = [key for key, value in present.items() if value.is_floating_point()]
+        torch._foreach_lerp_(
+            [self.state[key] for key in real], [present[key] for key in real], 1 - decay
+        )
+        for key in present.keys() - set(real):
+            self.state[key].copy_(present[key])
 
 
 @dataclass
@@ -107,75 +135,119 @@ class Trained:
     average: Average | None = None
 
 
-def save_checkpoint(folder: Path, step: int, parts: Mapping[str, Trained]) -> None:
-    """Write a checkpoint: for each part `NAME.safetensors` and `NAME.optimizer.safetensors`."""
+def save_checkpoint(folder: Path, progress: Progress, parts: Mapping[str, Trained]) -> None:
+    """Write a checkpoint: `state.json` and as many `tensors-NN.safetensors` as it takes."""
     temporary, old = folder.with_suffix(".tmp"), folder.with_suffix(".old")
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
+    tensors: dict[str, Tensor] = {}
     updates = {}
     for name, part in parts.items():
-        tensors = {f"weights.{k}": v for k, v in part.module.state_dict().items()}
+        tensors |= {f"{name}/weights/{k}": v for k, v in part.module.state_dict().items()}
         if part.average is not None:
-            tensors |= {f"average.{k}": v for k, v in part.average.state.items()}
+            tensors |= {f"{name}/average/{k}": v for k, v in part.average.state.items()}
             updates[name] = part.average.updates
-        _save(tensors, temporary / f"{name}.safetensors")
-        moments = {
-            f"{index}.{key}": value
-            for index, state in part.optimizer.state_dict()["state"].items()
-            for key, value in state.items()
-        }
-        _save(moments, temporary / f"{name}.optimizer.safetensors")
-    (temporary / "state.json").write_text(json.dumps({"step": step, "updates": updates}))
+        for index, state in part.optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}/moments/{index}.{k}": v for k, v in state.items()}
+    for number, file in enumerate(_files(tensors)):
+        save_file(file, str(temporary / f"tensors-{number:02}.safetensors"))
+    state = {"step": progress.step, "seconds": progress.seconds, "updates": updates}
+    (temporary / "state.json").write_text(json.dumps(state))
     if folder.exists():
         folder.rename(old)
     temporary.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, str(path))
+def _files(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Tensors on the CPU, dealt out to files of at most `_FILE_BYTES`."""
+    files: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if files[-1] and size + tensor.nbytes > _FILE_BYTES:
+            files.append({})
+            size = 0
+        files[-1][name] = tensor.detach().cpu().contiguous().clone()
+        size += tensor.nbytes
+    return files
 
 
-def load_checkpoint(folder: Path, parts: Mapping[str, Trained]) -> int:
+def load_checkpoint(folder: Path, parts: Mapping[str, Trained]) -> Progress:
     """Restore what `save_checkpoint` wrote into parts of the same shapes.
 
     A part that the checkpoint does not have keeps its fresh state (a critic may join later).
 
     Returns:
-        The number of steps done; 0 if there is no checkpoint.
+        How far the run has come; nothing if there is no checkpoint.
 
     Raises:
         ModelError: the checkpoint belongs to another network.
     """
     if not (folder / "state.json").is_file():
-        return 0
+        return Progress()
     state = json.loads((folder / "state.json").read_text())
+    tensors: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("tensors-*.safetensors")):
+        tensors |= load_file(str(path))
     for name, part in parts.items():
-        if not (folder / f"{name}.safetensors").is_file():
+        weights = _under(tensors, f"{name}/weights/")
+        if not weights:
             continue
-        tensors = load_file(str(folder / f"{name}.safetensors"))
         try:
-            part.module.load_state_dict(_under(tensors, "weights."))
+            part.module.load_state_dict(weights)
         except RuntimeError as error:
             raise ModelError(f"{folder} holds another network: {error}") from error
         if part.average is not None:
-            for key, value in _under(tensors, "average.").items():
+            for key, value in _under(tensors, f"{name}/average/").items():
                 part.average.state[key].copy_(value)
             part.average.updates = int(state["updates"][name])
-        _load_moments(folder / f"{name}.optimizer.safetensors", part.optimizer)
-    return int(state["step"])
+        _load_moments(_under(tensors, f"{name}/moments/"), part.optimizer)
+    return Progress(int(state["step"]), float(state["seconds"]))
+
+
+def continue_from(source: Path, run: Path) -> None:
+    """Give a run that has no checkpoint yet a copy of another run's.
+
+    Raises:
+        UsageError: `source` has none either.
+    """
+    if (run / "checkpoint" / "state.json").is_file():
+        return
+    if not (source / "checkpoint" / "state.json").is_file():
+        raise UsageError(f"no checkpoint in {source}")
+    shutil.copytree(source / "checkpoint", run / "checkpoint")
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _load_moments(path: Path, optimizer: Optimizer) -> None:
+def _load_moments(tensors: Mapping[str, Tensor], optimizer: Optimizer) -> None:
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in load_file(str(path)).items():
+    for name, tensor in tensors.items():
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = tensor
     whole: dict[str, Any] = optimizer.state_dict()
     whole["state"] = moments
     optimizer.load_state_dict(whole)
+
+
+def compiled(function: Callable[..., Tensor], device: torch.device) -> Callable[..., Tensor]:
+    """`torch.compile` on CUDA; the function itself on a CPU or where compiling fails."""
+    if device.type != "cuda":
+        return function
+    fast = torch.compile(function)
+
+    def run(*args: Tensor) -> Tensor:
+        nonlocal fast
+        try:
+            return fast(*args)
+        except Exception as error:  # a compiler that is missing or fails has many ways to say so
+            if fast is function:
+                raise
+            print(f"not compiled: {error}", file=sys.stderr)
+            fast = function
+            return fast(*args)
+
+    return run

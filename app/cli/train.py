@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from gistcast.cli import common
+from gistcast.models.options import add_refiner_options, add_run_options, run_folder
 
 EPILOG = """DATA is a folder with train/, val/, stills/ and manifest.json.
 
 examples:
   gistcast train tables DATA/train -o tables.safetensors
   gistcast train gist DATA --minutes 20 --export gist.safetensors
-  gistcast train pairs DATA --shards 60
-  gistcast train refiner DATA --minutes 9 --device cuda --batch 64
+  gistcast train refiner DATA --minutes 9 --plan 27 --out run
+  gistcast train refiner DATA --minutes 9 --plan 27 --out run      (goes on)
   gistcast train recogniser DATA --export recogniser.safetensors
 """
 
@@ -31,7 +31,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     _add_tables(stages.add_parser("tables", help="the residual's probability model"))
     _add_gist(stages.add_parser("gist", help="stage 1"))
-    _add_pairs(stages.add_parser("pairs", help="sketches for stage 2 to learn from"))
     _add_refiner(stages.add_parser("refiner", help="stage 2"))
     _add_recogniser(stages.add_parser("recogniser", help="the lab's judge of whole clips"))
 
@@ -46,18 +45,9 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_tables)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="caches and checkpoints")
-
-
 def _add_run(parser: argparse.ArgumentParser, *, steps: int, batch: int) -> None:
-    _add_common(parser)
-    parser.add_argument("--minutes", type=float, default=30, help="stop (resumably) after these")
-    parser.add_argument("--steps", type=int, default=steps, help="length of the schedule")
-    parser.add_argument("--batch", type=int, default=batch)
-    parser.add_argument("--export", type=Path, metavar="OUT.safetensors", help="write the weights")
-    common.add_device(parser)
+    add_run_options(parser, steps=steps)
+    parser.add_argument("--batch", type=int, default=batch, help="clips a step")
 
 
 def _add_gist(parser: argparse.ArgumentParser) -> None:
@@ -65,15 +55,8 @@ def _add_gist(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_gist)
 
 
-def _add_pairs(parser: argparse.ArgumentParser) -> None:
-    _add_common(parser)
-    parser.add_argument("--shards", type=int, default=40, help="of 64 clips each")
-    parser.add_argument("--first", type=int, default=0, help="number of the first")
-    parser.set_defaults(run=run_pairs)
-
-
 def _add_refiner(parser: argparse.ArgumentParser) -> None:
-    _add_run(parser, steps=6000, batch=4)
+    add_refiner_options(parser)
     parser.set_defaults(run=run_refiner)
 
 
@@ -101,32 +84,17 @@ def run_gist(args: argparse.Namespace) -> None:
     from gistcast.models.train_gist import GistTraining, export_gist, train_gist
 
     config = GistTraining(
-        args.data, args.work, args.work / "run-gist", steps=args.steps, batch=args.batch
+        args.data, args.work, _run_folder(args, "gist"), steps=args.steps, batch=args.batch
     )
     done = train_gist(config, minutes=args.minutes, device=args.device)
     _finish(done, args, lambda path: export_gist(config, path))
 
 
-def run_pairs(args: argparse.Namespace) -> None:
-    """Make training pairs for stage 2."""
-    from gistcast.models.make_pairs import make_pairs
-
-    make_pairs(args.data, args.work, shards=args.shards, first=args.first)
-
-
 def run_refiner(args: argparse.Namespace) -> None:
     """Train stage 2."""
-    from gistcast.models.train_refiner import RefinerTraining, export_refiner, train_refiner
+    from gistcast.models.run_refiner import run
 
-    config = RefinerTraining(
-        args.work,
-        args.work / "run-refiner",
-        steps=args.steps,
-        batch=args.batch,
-        validation=args.data if (args.data / "val").is_dir() else None,
-    )
-    done = train_refiner(config, minutes=args.minutes, device=args.device)
-    _finish(done, args, lambda path: export_refiner(config, path))
+    run(args)
 
 
 def run_recogniser(args: argparse.Namespace) -> None:
@@ -138,10 +106,20 @@ def run_recogniser(args: argparse.Namespace) -> None:
     )
 
     config = RecogniserTraining(
-        args.data, args.work, args.work / "run-recogniser", steps=args.steps, batch=args.batch
+        args.data, args.work, _run_folder(args, "recogniser"), steps=args.steps, batch=args.batch
     )
     done = train_recogniser(config, minutes=args.minutes, device=args.device)
     _finish(done, args, lambda path: print(export_recogniser(config, path), file=sys.stderr))
+
+
+def _run_folder(args: argparse.Namespace, name: str) -> Path:
+    """Where a run writes; with --resume it starts from a copy of that run's checkpoint."""
+    from gistcast.models.training import continue_from
+
+    folder = run_folder(args, name)
+    if args.resume:
+        continue_from(args.resume, folder)
+    return folder
 
 
 def _finish(done: int, args: argparse.Namespace, export: Callable[[Path], None]) -> None:

@@ -4,13 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.models import data
 from gistcast.models.data import ClipSampler, FrameStore, build_store, resize_planes
-from gistcast.models.pairs import PairReader, quantised_sketch, write_shard
 from gistcast.models.stills import StillSampler
-from gistcast.models.validate import measure
 
 
 @pytest.fixture
@@ -72,23 +70,50 @@ def test_resizing_averages(make_clip) -> None:
     assert resize_planes(clip.planes, 40, 40).y.tolist() == clip.y.tolist()
 
 
-def test_a_finer_step_makes_a_better_sketch(make_clip) -> None:
-    clip = make_clip()
-    quality = [measure(quantised_sketch(clip, step), clip, None).psnr for step in (400, 100, 25)]
-    assert quality == sorted(quality)
-    assert quality[2] > 30
+def test_opencv_takes_the_place_of_pyav(
+    store: FrameStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A stand-in for both: PyAV missing, and an OpenCV that knows one grey picture."""
+
+    class Capture:
+        def __init__(self, path: str) -> None:
+            self.left = 3
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            self.left -= 1
+            return self.left >= 0, np.full((5, 7, 3), 90, np.uint8)
+
+    def convert(frame: np.ndarray, code: int) -> np.ndarray:
+        h, w = frame.shape[:2]
+        planes = [
+            np.full(n, v, np.uint8) for n, v in ((h * w, 1), (h * w // 4, 2), (h * w // 4, 3))
+        ]
+        return np.concatenate(planes).reshape(h * 3 // 2, w)
+
+    class Cv2:
+        VideoCapture, cvtColor, COLOR_BGR2YUV_I420 = Capture, staticmethod(convert), 0  # noqa: N815
+
+    def missing(path: Path) -> None:
+        raise ModuleNotFoundError("av")
+
+    monkeypatch.setattr(data, "VideoReader", missing)
+    monkeypatch.setattr(data.importlib, "import_module", lambda name: Cv2)
+    planes = data.read_planes(tmp_path / "train" / "0.y4m")
+    assert [p.shape for p in planes] == [(3, 4, 6), (3, 2, 3), (3, 2, 3)]
+    assert [int(np.unique(p)[0]) for p in planes] == [1, 2, 3]
 
 
-def test_pairs_come_back_augmented_alike(store: FrameStore, tmp_path: Path) -> None:
-    stills = StillSampler(store, size=32, frames=8)
-    path = tmp_path / "pairs" / "pairs-0000.safetensors"
-    write_shard(path, (stills, stills), np.random.default_rng(0), clips=3)  # type: ignore[arg-type]
-    reader = PairReader(tmp_path / "pairs")
-    for seed in range(8):
-        for pair in reader.batch(np.random.default_rng(seed), 2):
-            assert isinstance(pair.clip, Clip)
-            assert pair.clip.y.shape == pair.sketch.y.shape
-            # a sketch turned unlike its clip would be no better than another picture
-            own = measure(pair.sketch, pair.clip, None).psnr
-            turned = Clip(*(p[:, ::-1, ::-1].copy() for p in pair.sketch.planes))
-            assert own > measure(turned, pair.clip, None).psnr
+def test_validation_clips_are_kept_decoded(tmp_path: Path, make_clip) -> None:
+    assert data.validation_store(tmp_path, tmp_path / "cache") == []
+    (tmp_path / "val").mkdir()
+    writer = VideoWriter(tmp_path / "val" / "a.y4m", VideoInfo(64, 64, 25))  # type: ignore[arg-type]
+    writer.write(make_clip(frames=32))
+    writer.close()
+    row = {"file": "val/a.y4m", "label": "scene", "caption": "a scene", "group": "g"}
+    (tmp_path / "manifest.json").write_text(json.dumps([row]))
+    first = data.validation_store(tmp_path, tmp_path / "cache")
+    (tmp_path / "val" / "a.y4m").unlink()  # from now on it is the cache that is read
+    again = data.validation_store(tmp_path, tmp_path / "cache")
+    assert first[0].caption == again[0].caption == "a scene"
+    assert np.array_equal(first[0].clip.y, make_clip(frames=32).y)
+    assert np.array_equal(first[0].clip.y, again[0].clip.y)

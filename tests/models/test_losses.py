@@ -5,8 +5,9 @@ import torch
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.models import losses
 from gistcast.models.discriminator import Discriminator
+from gistcast.models.imitate import imitated_sketch
 from gistcast.models.lpips import load_lpips
-from gistcast.models.pairs import quantised_sketch
+from gistcast.models.refine import packed_planes
 
 
 def test_relative_error_is_a_share_of_the_scale() -> None:
@@ -18,10 +19,24 @@ def test_relative_error_is_a_share_of_the_scale() -> None:
 
 def test_plane_error_estimates_the_rgb_error(make_clip) -> None:
     clip = make_clip()
-    sketch = quantised_sketch(clip, 150)
+    sketch = imitated_sketch(clip, 150)
     rgb = [clip_to_rgb(c).astype(np.float64) for c in (sketch, clip)]
     exact = float(np.mean((rgb[0] - rgb[1]) ** 2))
-    assert losses.plane_error(sketch, clip) == pytest.approx(exact, rel=0.15)
+    estimate = losses.plane_error(packed_planes(sketch), packed_planes(clip))
+    assert float(estimate) == pytest.approx(exact, rel=0.15)
+
+
+def test_texture_error_prefers_strange_texture_to_a_blur() -> None:
+    torch.manual_seed(0)
+    real, other = (128 + 20 * torch.randn(2, 3, 16, 16, 6) for _ in range(2))
+    blur = torch.full_like(real, 128.0)
+    assert float(losses.texture_error(real, real).max()) == 0
+    wrong, missing = losses.texture_error(other, real), losses.texture_error(blur, real)
+    assert bool((wrong < missing / 4).all())
+    weak = (128 + 0.3 * (other - 128)).requires_grad_()
+    losses.texture_error(weak, real).sum().backward()
+    assert weak.grad is not None
+    assert float((weak.grad * (weak.detach() - 128)).sum()) < 0  # descent makes it stronger
 
 
 def test_temporal_error_sees_motion_only() -> None:

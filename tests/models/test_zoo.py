@@ -6,8 +6,8 @@ import pytest
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import ModelError
 from gistcast.models import zoo
+from gistcast.models.imitate import imitated_sketch
 from gistcast.models.lpips import load_lpips
-from gistcast.models.pairs import quantised_sketch
 from gistcast.models.validate import measure
 
 
@@ -49,7 +49,7 @@ def test_the_gist_says_more_than_the_mean_colour(make_clip) -> None:
 
 def test_the_refiner_helps(make_clip) -> None:
     refiner, clip, lpips = zoo.load_refiner(), make_clip(), load_lpips("alex")
-    sketch = quantised_sketch(clip, 120)
+    sketch = imitated_sketch(clip, 120)
     told = {"step": 120.0, "latent": None, "text": None, "seed": 0}
     before = measure(sketch, clip, lpips, every=16)
     fidelity = measure(refiner.refine(sketch, **told, mode="fidelity"), clip, None)

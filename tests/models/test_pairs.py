@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gistcast.codec import sketch, transform
+from gistcast.codec.clip import Clip
+from gistcast.codec.layout import make_layout
+from gistcast.models import imitate
+from gistcast.models.coded import CodecSketcher
+from gistcast.models.data import FrameStore
+from gistcast.models.imitate import imitated_sketch
+from gistcast.models.pairs import ClipShapes, TrainingClips, augment, clip_batches, windows
+from gistcast.models.validate import measure
+
+SHAPES = ClipShapes(sizes=((16, 0.5), (32, 0.5)), lengths=((8, 0.5), (4, 0.5)))
+
+
+@pytest.fixture
+def clips(cache: Path) -> TrainingClips:
+    return TrainingClips(FrameStore(cache / "train"), FrameStore(cache / "stills"), 5, SHAPES)
+
+
+def test_the_imitation_uses_the_codecs_transform(make_clip) -> None:
+    """Without its dead zone it gives the codec's own coefficients and the clip again."""
+    clip = make_clip(frames=8, height=40, width=26)
+    seen: list[torch.Tensor] = []
+    levels = transform.spatial_levels(40, 26)
+    plane = torch.from_numpy(clip.y).float()[None]
+
+    def keep(band: torch.Tensor) -> torch.Tensor:
+        seen.append(band)
+        return band
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imitate, "_quantise", keep)
+        chroma = torch.zeros(1, 8, 20, 13)
+        made = imitate.imitate((plane, chroma, chroma), torch.ones(1))
+    assert float((made[0] - plane).abs().max()) <= 1  # rounding
+    layout = make_layout(8, 40, 26)
+    bands = sketch.transform_clip(clip, None, layout)[0]
+    assert np.allclose(seen[0][0], bands[levels, transform.LL], atol=0.02)
+    # the innermost level is coded first; luma's finest bands are the last of its own
+    finest = seen[3 * levels - 2 : 3 * levels + 1]
+    for band, key in zip(finest, (transform.HL, transform.LH, transform.HH), strict=True):
+        assert np.allclose(band[0], bands[1, key], atol=0.02)
+
+
+def test_the_imitation_is_near_the_codec(make_clip) -> None:
+    clip = make_clip()
+    for step in (60.0, 150.0):
+        ours = measure(imitated_sketch(clip, step), clip, None).psnr
+        codec = measure(CodecSketcher()(clip, step), clip, None).psnr
+        assert ours == pytest.approx(codec, abs=1.0)
+
+
+def test_a_finer_step_makes_a_better_sketch(make_clip) -> None:
+    clip = make_clip()
+    quality = [measure(imitated_sketch(clip, step), clip, None).psnr for step in (400, 100, 25)]
+    assert quality == sorted(quality)
+    assert quality[2] > 30
+
+
+def test_clips_are_a_function_of_seed_step_and_row(clips: TrainingClips, cache: Path) -> None:
+    first = clip_batches(clips, 2)
+    batches = [next(first) for _ in range(4)]
+    resumed = next(clip_batches(clips, 2, start=3))
+    assert torch.equal(batches[3][0], resumed[0])
+    assert not torch.equal(batches[3][0][0], batches[3][0][1])
+    other = TrainingClips(FrameStore(cache / "train"), FrameStore(cache / "stills"), 6, SHAPES)
+    assert any(
+        a[0].shape != b[0].shape or not torch.equal(a[0], b[0])
+        for a, b in zip(batches, clip_batches(other, 2), strict=False)
+    )
+    seen = {(b[0].shape[2], b[0].shape[1]) for b, _ in zip(clip_batches(clips, 1), range(16))}  # noqa: B905
+    assert seen == {(16, 4), (16, 8), (32, 4), (32, 8)}
+
+
+def test_augmentation_turns_the_planes_together(make_clip) -> None:
+    grey = make_clip(frames=4, height=16, width=16)
+    ramp = np.tile(np.arange(60, 156, 6, dtype=np.uint8), (4, 16, 1))  # left to right
+    small = np.ascontiguousarray(ramp[:, ::2, ::2])
+    for seed in range(12):
+        made = augment(Clip(ramp, small, grey.v), np.random.default_rng(seed))
+        # wherever the ramp went in luma it went in the chroma plane that had it
+        rises = np.sign(np.diff(made.y.astype(int), axis=2).sum())
+        chroma = [np.sign(np.diff(p.astype(int), axis=2).sum()) for p in (made.u, made.v)]
+        if rises:
+            assert abs(rises) in (abs(chroma[0]), abs(chroma[1]))
+
+
+def test_windows_are_cut_alike() -> None:
+    clip = torch.rand(3, 2, 12, 12, 6)
+    cut, same = windows(clip, clip + 1, 5, np.random.default_rng(0))
+    assert cut.shape == (3, 2, 5, 5, 6)
+    assert torch.equal(cut + 1, same)
+    whole, _ = windows(clip, clip, 0, np.random.default_rng(0))
+    assert torch.equal(whole, clip)
