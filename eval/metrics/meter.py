@@ -10,12 +10,14 @@ import numpy as np
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
+from gistcast.eval.metrics.flow import OpticalFlow
 from gistcast.eval.metrics.motion import Change
 from gistcast.eval.metrics.perceptual import alex
 from gistcast.eval.metrics.psnr import SquaredError, frame_mse, psnr_of_mse
 from gistcast.eval.metrics.registry import DEFAULT, HIGHER_IS_BETTER, METRICS, check_metrics
 from gistcast.eval.metrics.ssim import Structure
 from gistcast.eval.metrics.view import Instrument, Value, View
+from gistcast.eval.metrics.vmaf import FfmpegFilters
 
 __all__ = ["HIGHER_IS_BETTER", "INSTRUMENTS", "Meter"]
 
@@ -25,6 +27,8 @@ INSTRUMENTS: Mapping[str, Callable[[View, Fraction], Instrument]] = {
     "structure": Structure,
     "alex": alex,
     "change": Change,
+    "flow": OpticalFlow,
+    "ffmpeg": FfmpegFilters,
 }
 
 

@@ -59,6 +59,22 @@ METRICS = _table(
     Metric("tlpips", 1, False, "standard", "alex", (), "error of LPIPS between frames"),
     Metric("tdiff", 1, False, "standard", "change", (), "RMS error of frame differences, levels"),
     Metric("motion_error", 1, False, "standard", "change", (), "tdiff; 0 exact, 1 frozen"),
+    Metric("flow_error", 1, False, "motion", "flow", ("cv2",), "end-point error of flow, pixels"),
+    Metric(
+        "warp_error", 1, False, "motion", "flow", ("cv2",), "change along the source's flow, levels"
+    ),
+    Metric(
+        "warp_excess",
+        1,
+        False,
+        "motion",
+        "flow",
+        ("cv2",),
+        "of it, what the source has not, levels",
+    ),
+    Metric("vmaf", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "VMAF 0.6.1, 0 to 100"),
+    Metric("vmaf_neg", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "VMAF 0.6.1 NEG"),
+    Metric("xpsnr", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "XPSNR, least plane, dB"),
 )
 DEFAULT = tuple(metric.name for metric in METRICS.values() if metric.group == "standard")
 HIGHER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.higher)
