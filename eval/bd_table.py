@@ -2,9 +2,10 @@
 
     clip's curves --per clip, method, range of bytes, form--> percent --over clips--> mean, interval
 
-Two forms: "as measured" takes only clips on which both curves are monotonic; "running best" takes
-the Pareto front of a curve, that is, leaves out points that a smaller one equals or beats. Where a
-curve is monotonic both are the same.
+"as measured" takes only clips on which both curves are monotonic; "running best" takes the Pareto
+front of a curve, that is, leaves out points that a smaller one equals or beats. Where a curve is
+monotonic both are the same. Against a hull the form is "sampled": a hull is a running best, linear
+between points (`hull.hull_curve`), and so ours is read in the same way.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Literal
 from gistcast.eval.bd import BdRate, Method, RateCurve, compare
 from gistcast.eval.statistics import interval, mean
 
-Form = Literal["as measured", "running best"]
+Form = Literal["as measured", "running best", "sampled"]
 
 ALL_RATES = "all"
 METHODS: tuple[Method, ...] = ("akima", "pchip")
 FORMS: tuple[Form, ...] = ("as measured", "running best")
+SAMPLED: tuple[Form, ...] = ("sampled",)
 Curves = Mapping[str, RateCurve]  #: clip -> curve
 
 
@@ -63,13 +65,15 @@ def bd_summaries(
     anchors: Mapping[str, Curves],
     clips: Sequence[str],
     rates: tuple[float, float],
+    forms: Sequence[Form] = FORMS,
 ) -> list[BdSummary]:
-    """Every arm against every anchor: by both methods, in both forms, at all rates and in `rates`.
+    """Every arm against every anchor: by both methods, at all rates and in `rates`.
 
     Args:
         ours, anchors: name -> clip -> curve.
         clips: all clips; one without a curve counts as "not measured".
         rates: least and most bytes.
+        forms: of the curves.
     """
     ranges: dict[str, tuple[float, float] | None] = {
         ALL_RATES: None,
@@ -78,7 +82,7 @@ def bd_summaries(
     found = []
     for arm, against in product(ours, anchors):
         pairs = {c: (anchors[against].get(c), ours[arm].get(c)) for c in clips}
-        for method, (name, limits), form in product(METHODS, ranges.items(), FORMS):
+        for method, (name, limits), form in product(METHODS, ranges.items(), forms):
             results = {
                 clip: compare(anchor, tested, method=method, front=form != FORMS[0], rates=limits)
                 for clip, (anchor, tested) in pairs.items()

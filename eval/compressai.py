@@ -31,6 +31,7 @@ _NAMES = {  # ours -> theirs, where hyphens for underscores would say the wrong 
     "decode_seconds": "decoding_time",
 }
 _OURS = {theirs: ours for ours, theirs in _NAMES.items()}
+_OURS["psnr-yuv"] = "psnr_yuv_411"
 
 
 @dataclass(frozen=True)

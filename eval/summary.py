@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gistcast.eval.bd import RateCurve
-from gistcast.eval.bd_table import Curves, bd_summaries
+from gistcast.eval.bd_table import SAMPLED, Curves, bd_summaries
 from gistcast.eval.cache import Row
 from gistcast.eval.compressai import Outside
 from gistcast.eval.duels import Found, duel, named
@@ -186,14 +186,26 @@ def _bd_rates(
         found = {clip: by_arm.get((codec, arm)) for clip, by_arm in by_clip.items()}
         return {clip: RateCurve.of(points, higher) for clip, points in found.items() if points}
 
-    anchors: dict[str, Curves] = {f"{codec} full": of(codec, "full") for codec in codecs}
-    for name, some in hull_rows(rows).items():
-        anchors[name] = {
+    def sampled(some: Iterable[Row]) -> Curves:
+        return {
             clip: RateCurve.of(hull_curve(by_arm, higher), higher)
             for clip, by_arm in curves(some, metric).items()
         }
-    ours = {arm: of(OURS, arm) for arm in arms}
-    return [asdict(found) for found in bd_summaries(ours, anchors, clips, rates)]
+
+    codecs_ = bd_summaries(
+        {arm: of(OURS, arm) for arm in arms},
+        {f"{codec} full": of(codec, "full") for codec in codecs},
+        clips,
+        rates,
+    )
+    hulls = bd_summaries(
+        {arm: sampled(_of(rows, OURS, arm)) for arm in arms},
+        {name: sampled(some) for name, some in hull_rows(rows).items()},
+        clips,
+        rates,
+        SAMPLED,
+    )
+    return [asdict(found) for found in (*hulls, *codecs_)]
 
 
 def headline(summary: Mapping[str, Any]) -> list[str]:

@@ -10,14 +10,14 @@ from gistcast.eval.report import names
 from gistcast.eval.summary import ALL_VARIANTS, FULL_RATE, OURS, REAL_TIME
 
 _MEANING = {
-    ALL_VARIANTS: "frozen stills and cross-fades included",
+    ALL_VARIANTS: "it may freeze",
     FULL_RATE: "every frame is shown",
     REAL_TIME: "fast settings, no look-ahead",
 }
 _SHORT = {
-    ALL_VARIANTS: "all variants, frozen stills included,",
-    FULL_RATE: "full frame rate",
-    REAL_TIME: "real time",
+    ALL_VARIANTS: "against all variants, frozen stills included",
+    FULL_RATE: "against full frame rate",
+    REAL_TIME: "against real time",
 }
 
 
@@ -48,7 +48,7 @@ def lead(summary: Mapping[str, Any], arm: str) -> list[str]:
     for metric in (m for m in names.KEY if m in part["tables"]):
         sign = 1 if part["tables"][metric]["higher_is_better"] else -1
         clauses = [
-            f"against {_SHORT[against]} {_verdict(duel, sign, part['budgets'])}"
+            f"{_verdict(duel, sign, part['budgets'])} ({_SHORT[against]})"
             for against in _hulls(part, arm)
             if (duel := _duel(part, metric, arm, against))
         ]
@@ -127,15 +127,18 @@ def _interval(duel: Mapping[str, Any], metric: str, at: int) -> str:
 
 
 def _verdict(duel: Mapping[str, Any], sign: int, budgets: Sequence[int]) -> str:
-    sides: dict[str, list[int]] = {"ahead": [], "level": [], "behind": []}
+    runs: list[tuple[str, list[int]]] = []
     for at, budget in enumerate(budgets):
-        if duel["difference"][at] is not None:
-            sides[("level", "ahead", "behind")[judge(duel, sign, at)]].append(budget)
-    said = [f"{word} at {_runs(found)}" for word, found in sides.items() if found]
+        if duel["difference"][at] is None:
+            continue
+        word = ("level", "ahead", "behind")[judge(duel, sign, at)]
+        if not runs or runs[-1][0] != word:
+            runs.append((word, []))
+        runs[-1][1].append(budget)
+    said = [f"{word} at {_run(found)}" for word, found in runs]
     return ", ".join(said) or "nothing can be compared"
 
 
-def _runs(budgets: Sequence[int]) -> str:
-    """Budgets as people list them."""
-    *rest, last = (f"{budget:,}" for budget in budgets)
-    return f"{', '.join(rest)} and {last} bytes" if rest else f"{last} bytes"
+def _run(budgets: Sequence[int]) -> str:
+    first, last = f"{budgets[0]:,}", f"{budgets[-1]:,}"
+    return f"{first} bytes" if first == last else f"{first} to {last} bytes"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ def page_data(results: Mapping[str, Any], outside: Sequence[Outside] = ()) -> di
         "ours": OURS,
         "names": {
             "ours": arms,
+            "single": _single(rows),
             "codecs": sorted({row["codec"] for row in rows} - {OURS}),
             "shown": _shown(arms),
         },
@@ -60,6 +62,14 @@ def _shown(arms: Sequence[str]) -> str:
     """Ours as a user gets it: refined where there is a refiner."""
     wanted = (f"{OURS} refined", f"{OURS} sketch", *arms, "")
     return next(name for name in wanted if name in arms or not name)
+
+
+def _single(rows: Sequence[Row]) -> list[str]:
+    """Ours with one size a clip: descriptions alone."""
+    ours = [row for row in rows if row["codec"] == OURS]
+    points = Counter((row["arm"], row["clip"], _size(row)) for row in ours)
+    curved = {arm for (arm, _, _), count in points.items() if count > 1}
+    return [f"{OURS} {arm}" for arm in dict.fromkeys(r["arm"] for r in ours) if arm not in curved]
 
 
 def _metric(name: str) -> dict[str, Any]:

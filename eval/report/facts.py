@@ -40,9 +40,13 @@ def _time(name: tuple[str, str], rows: Sequence[Row]) -> Line:
     for key in ("encode_seconds", "decode_seconds"):
         seconds = [row[key] for row in rows]
         length = [row["bytes"] * 8 / 1000 / row["kbps"] / max(row[key], 1e-6) for row in rows]
-        cells += [f"{statistics.median(seconds):.3g} s", f"{statistics.median(length):.3g}"]
+        cells += [f"{statistics.median(seconds):.3g} s", _speed(statistics.median(length))]
     cells += [f"{max(row['encode_seconds'] for row in rows):.3g} s", f"{len(rows):,}"]
     return ("ours" if name[0] == OURS else "", cells)
+
+
+def _speed(times: float) -> str:
+    return f"{times:,.0f}" if times >= 100 else f"{times:.3g}"
 
 
 def settings(found: Mapping[str, Any]) -> str:

@@ -19,8 +19,8 @@ _TITLES = {
     "vmaf_neg": "VMAF-NEG",
     "xpsnr": "XPSNR, dB",
     "tlpips": "tLPIPS",
-    "tdiff": "temporal difference error",
-    "motion_error": "motion error (1 = frozen)",
+    "tdiff": "temporal error",
+    "motion_error": "motion error",
     "flow_error": "optical-flow error",
     "warp_error": "warping error",
 }

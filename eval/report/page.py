@@ -11,10 +11,10 @@ from string import Template
 from typing import Any
 
 from gistcast.eval.compressai import Outside
+from gistcast.eval.film import Strip
 from gistcast.eval.report import board, facts
 from gistcast.eval.report.columns import packed, page_data
 from gistcast.eval.report.tables import tables
-from gistcast.eval.film import Strip
 from gistcast.eval.summary import OURS
 
 PICTURE_BYTES = 9_000_000  #: of film strips in a page, as text

@@ -108,7 +108,8 @@ def _bd_rates(found: Sequence[Mapping[str, Any]]) -> str:
         "Per cent of bytes at equal quality against a codec at full size and frame rate, or "
         "against a hull; negative saves. Mean over clips. Overlap: the part of the qualities of "
         'either curve that both cover. "As measured" takes only clips on whose curves more bytes '
-        'always bought more; "running best" leaves out points that a smaller one equals or beats.'
+        'always bought more; "running best" leaves out points that a smaller one equals or beats; '
+        '"sampled" reads the running best of both linearly between points, as a hull is made.'
     )
     lines = [("", _bd_cells(bd)) for bd in found if not _repeated(bd, found)]
     return table(caption, [*head, "overlap", "no figure"], lines)
@@ -116,7 +117,7 @@ def _bd_rates(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _repeated(bd: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> bool:
     """Whether this is a running best that says the same as the curves as measured."""
-    if bd["form"] == FORMS[0]:
+    if bd["form"] != FORMS[1]:
         return False
     keys = ("arm", "against", "method", "rates")
     return any(

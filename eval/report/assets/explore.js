@@ -46,12 +46,19 @@ function overview() {
     const canvas = document.createElement("div");
     figure.append(caption, canvas);
     $("overview").append(figure);
-    const lines = drawn(state.size, name, MEAN).filter((l) => keep.has(l.name) && !state.hidden.has(l.name));
+    const lines = between(drawn(state.size, name, MEAN)).filter((l) => keep.has(l.name) && !state.hidden.has(l.name));
     lines.forEach((l) => l.points.forEach((p) => { p.metric = name; }));
     plot(canvas, lines, {metric: title, log: true, small: true, width: 380, height: 260, tip});
     figure.onclick = () => { choose("metric", name); $("explorer").scrollIntoView(); };
   }
-  legend($("overview-legend"), drawn(state.size, state.metric, MEAN).filter((l) => keep.has(l.name)));
+  legend($("overview-legend"), drawn(state.size, state.metric, MEAN)
+    .filter((l) => keep.has(l.name) && l.points.length > 1));
+}
+
+// The part of lines around the budgets: what lies far outside would flatten the rest.
+function between(lines) {
+  const {budgets} = data.sizes[state.size], low = budgets[0] * .8, high = budgets[budgets.length - 1] * 1.25;
+  return lines.map((l) => ({...l, points: l.points.filter((p) => p.x >= low && p.x <= high)}));
 }
 
 function legend(target, lines) {
@@ -129,17 +136,17 @@ function presets() {
 function rangeTable() {
   const clips = data.sizes[state.size].clips, {higher} = metricOf(state.metric);
   const at = clips.indexOf(state.clip), chosen = at >= 0 ? [at] : clips.map((_, i) => i);
-  const anchor = ratesOf(state.size, state.metric, state.anchor);
-  const rows = [];
+  const rows = [], all = linesOf(state.size, state.metric);
   for (const [name, byClip] of curvesOf(state.size, state.metric)) {
-    const rates = ratesOf(state.size, state.metric, name);
+    if (!isHull(name) && all.get(name).length <= clips.length) continue;  // one size a clip
     const value = (bytes) => {
       const found = chosen.map((c) => bestAt(byClip[c].fronts, bytes, higher).value).filter((v) => v !== null);
       const few = found.length && found.length < chosen.length ? ` <small>(${found.length})</small>` : "";
       return format(average(found), state.metric) + few;
     };
-    const bds = name === state.anchor ? []
-      : chosen.map((c) => bdRate(anchor[c], rates[c], state.from, state.to)).filter((v) => v !== null);
+    const each = name === state.anchor ? []
+      : bdRates(state.size, state.metric, state.anchor, name, state.from, state.to);
+    const bds = chosen.map((c) => each[c] ?? null).filter((v) => v !== null);
     const around = interval(bds), won = bds.filter((v) => v < 0).length, mean = average(bds);
     const kind = mean === null || !around ? "" : around[1] < 0 ? "win" : around[0] > 0 ? "loss" : "";
     const bd = name === state.anchor ? "<i>anchor</i>" : mean === null ? "no overlap"
@@ -163,7 +170,7 @@ function clipTable() {
   const size = data.sizes[state.size], {higher} = metricOf(state.metric), sign = higher ? 1 : -1;
   const curves = curvesOf(state.size, state.metric), ours = curves.get(state.ours), theirs = curves.get(state.hull);
   if (!ours || !theirs) { $("clip-table").innerHTML = ""; return; }
-  const a = ratesOf(state.size, state.metric, state.hull), b = ratesOf(state.size, state.metric, state.ours);
+  const bds = bdRates(state.size, state.metric, state.hull, state.ours, state.from, state.to);
   const middle = size.budgets[size.budgets.length >> 1];
   const lines = size.clips.map((clip, c) => {
     const gaps = size.budgets.map((budget) => {
@@ -172,7 +179,7 @@ function clipTable() {
     });
     const {whose} = bestAt(theirs[c].fronts, middle, higher);
     const mean = average(gaps.filter((g) => g !== null));
-    return {clip, gaps, bd: bdRate(a[c], b[c], state.from, state.to), mean, best: whose < 0 ? "" : theirs[c].names[whose]};
+    return {clip, gaps, bd: bds[c] ?? null, mean, best: whose < 0 ? "" : theirs[c].names[whose]};
   });
   const key = (l) => sortBy.column === -1 ? (l.mean === null ? null : sign * l.mean)
     : sortBy.column === -2 ? l.bd : sortBy.column === -3 ? l.clip : l.gaps[sortBy.column];
@@ -269,6 +276,7 @@ function fromHash() {
 
 async function start() {
   data = await unpack("data");
+  for (const name of data.names.single) state.hidden.add(name);
   state.size = fill("size", Object.keys(data.sizes), "");
   state.metric = data.metrics[0].name;
   state.ours = data.names.shown;

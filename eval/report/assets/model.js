@@ -79,16 +79,23 @@ function curvesOf(sizeName, metric) {
   return found;
 }
 
-// Line name -> clip index -> curve for BD-rates; cached.
+// Clip index -> curve for BD-rates; a hull is sampled, and so is what is compared with one; cached.
 const rateCache = new Map();
-function ratesOf(sizeName, metric, name) {
-  const key = [sizeName, metric, name].join(" ");
+function ratesOf(sizeName, metric, name, sampled) {
+  const key = [sizeName, metric, name, sampled].join(" ");
   if (rateCache.has(key)) return rateCache.get(key);
   const {higher} = metricOf(metric);
   const found = (curvesOf(sizeName, metric).get(name) || []).map(({fronts, points}) =>
-    fronts.length ? rateCurve(isHull(name) ? hullCurve(fronts, higher) : points[0], higher) : null);
+    fronts.length ? rateCurve(sampled ? hullCurve(fronts, higher) : points[0], higher) : null);
   rateCache.set(key, found);
   return found;
+}
+
+// Clip index -> BD-rate of a line against another in the chosen range.
+function bdRates(sizeName, metric, anchor, tested, from, to) {
+  const sampled = isHull(anchor) || isHull(tested);
+  const a = ratesOf(sizeName, metric, anchor, sampled), b = ratesOf(sizeName, metric, tested, sampled);
+  return a.map((curve, c) => bdRate(curve, b[c], from, to));
 }
 
 // --- lines of a plot: [{name, points: [{x, y, row}], read}] ---

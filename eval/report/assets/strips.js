@@ -100,10 +100,21 @@ function draw() {
   context.beginPath();
   context.arc(cut, h / 2, 9, 0, 7);
   context.fill();
+  ["side-a", "side-b"].forEach((id, side) => name(context, strip.pictures[at(id).value].label, side, w));
   at("frame").value = frame;
   at("frame-text").textContent = `frame ${strip.frames[frame]}`;
   const cursor = at("series").querySelector(".cursor");
   if (cursor) cursor.setAttribute("d", `M${seriesX(strip.frames[frame])} 0V90`);
+}
+
+// What is left and right of the edge, in the picture's upper corners.
+function name(context, label, side, width) {
+  context.font = "600 15px system-ui, sans-serif";
+  const long = context.measureText(label).width + 16;
+  context.fillStyle = "#000a";
+  context.fillRect(side ? width - long : 0, 0, long, 26);
+  context.fillStyle = "#fff";
+  context.fillText(label, side ? width - long + 8 : 8, 18);
 }
 
 // RGB-PSNR frame by frame of both sides.

@@ -1,0 +1,146 @@
+"""The tables: hulls, duels, BD-rates; every figure worked out again in another way."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gistcast.eval.bd import bd_rate
+from gistcast.eval.compressai import Outside
+from gistcast.eval.hull import curves, hull_curve, value_at
+from gistcast.eval.summary import headline, hull_rows, summarise
+
+Results = dict[str, Any]
+
+
+def find(found: list[dict[str, Any]], **wanted: str) -> dict[str, Any]:
+    (one,) = [f for f in found if all(f[key] == value for key, value in wanted.items())]
+    return one
+
+
+def table(results: Results, metric: str = "psnr_rgb") -> dict[str, Any]:
+    part = results["summary"]["64x64"]
+    found: dict[str, Any] = part["tables"][metric]
+    return found
+
+
+def points(results: Results, codec: str, arm: str, clip: str) -> list[tuple[float, float]]:
+    rows = [r for r in results["rows"] if (r["codec"], r["arm"], r["clip"]) == (codec, arm, clip)]
+    return [(r["bytes"], r["psnr_rgb"]) for r in rows]
+
+
+def test_real_time_has_a_hull_of_its_own(results: Results) -> None:
+    parts = hull_rows(results["rows"])
+    assert list(parts) == ["hull, all variants", "hull, full frame rate", "hull, real time"]
+    assert {r["arm"] for r in parts["hull, all variants"]} == {"full", "half", "drop-2-hold"}
+    assert {r["arm"] for r in parts["hull, full frame rate"]} == {"full", "half"}
+    assert {r["arm"] for r in parts["hull, real time"]} == {"realtime"}
+    without = [row for row in results["rows"] if not row["mode"]]
+    assert "hull, real time" not in hull_rows(without)
+
+
+def test_a_duel_is_the_difference_clip_by_clip(results: Results) -> None:
+    duel = find(table(results)["duels"], arm="sketch", against="hull, full frame rate")
+    at, budget = 4, 1050
+    gaps = {}
+    for clip in {row["clip"] for row in results["rows"]}:
+        ours = value_at(points(results, "gistcast", "sketch", clip), budget, True)
+        theirs = [
+            value_at(points(results, codec, arm, clip), budget, True)
+            for codec, arm in (("x264", "full"), ("x264", "half"), ("vp9", "full"))
+        ]
+        assert ours is not None
+        gaps[clip] = ours - max(value for value in theirs if value is not None)
+    assert {c: g[at] for c, g in duel["by_clip"].items()} == pytest.approx(gaps)
+    assert duel["difference"][at] == pytest.approx(np.mean(list(gaps.values())))
+    assert duel["low"][at] < duel["difference"][at] < duel["high"][at]
+    assert duel["wins"][at] == sum(gap > 0 for gap in gaps.values())
+    assert duel["wins"][at] + duel["losses"][at] == duel["clips"][at] == 5
+
+
+def test_the_worst_clips_come_first(results: Results) -> None:
+    for metric, sign in (("psnr_rgb", 1), ("lpips_alex", -1)):
+        duel = find(table(results, metric)["duels"], arm="sketch", against="hull, all variants")
+        means = {
+            c: np.mean([g for g in gaps if g is not None]) for c, gaps in duel["by_clip"].items()
+        }
+        assert duel["worst"] == sorted(means, key=lambda clip: sign * means[clip])
+
+
+def test_bd_rates_of_the_table_are_means_over_clips(results: Results) -> None:
+    bd = find(
+        table(results)["bd_rate"], arm="sketch", against="x264 full", method="akima",
+        form="as measured", rates="200-2000",
+    )  # fmt: skip
+    expected = {}
+    for clip in {row["clip"] for row in results["rows"]}:
+        found = bd_rate(
+            points(results, "x264", "full", clip), points(results, "gistcast", "sketch", clip),
+            rates=(200, 2000),
+        )  # fmt: skip
+        expected[clip] = found.percent
+    assert bd["by_clip"] == pytest.approx(expected)
+    assert bd["percent"] == pytest.approx(np.mean(list(expected.values())))
+    assert bd["wins"] + bd["losses"] == bd["clips"] == 5
+    assert bd["low"] <= bd["percent"] <= bd["high"]
+
+
+def test_no_codec_needs_fewer_bytes_than_the_hull(results: Results) -> None:
+    theirs = hull_rows(results["rows"])["hull, all variants"]
+    for by_arm in curves(theirs, "psnr_rgb").values():
+        whole = hull_curve(by_arm, True)
+        for name, points_ in by_arm.items():
+            alone = hull_curve({name: points_}, True)
+            found = bd_rate(whole, alone, method="pchip")
+            assert found.percent is None or found.percent > -0.1  # grids differ
+        assert bd_rate(whole, whole).percent == pytest.approx(0, abs=1e-9)
+
+
+def test_a_hull_of_one_curve_is_that_curve() -> None:
+    curve = [(100.0, 20.0), (200.0, 23.0), (400.0, 25.0), (900.0, 26.0), (1600.0, 26.5)]
+    found = hull_curve({("x264", "full"): curve}, True)
+    assert found[0] == pytest.approx(curve[0])
+    assert found[-1] == pytest.approx(curve[-1])
+    for size, value in found:
+        assert value == pytest.approx(value_at(curve, size, True), abs=1e-9)
+
+
+def test_a_hull_curve_is_strictly_monotonic_and_nowhere_below(results: Results) -> None:
+    theirs = hull_rows(results["rows"])["hull, all variants"]
+    for by_arm in curves(theirs, "lpips_alex").values():
+        found = hull_curve(by_arm, False)
+        assert all(b[0] > a[0] and b[1] < a[1] for a, b in itertools.pairwise(found))
+        for size, value in found:
+            each = [value_at(p, size * (1 + 1e-9), False) for p in by_arm.values()]
+            assert value <= min(v for v in each if v is not None) + 1e-6
+
+
+def test_curves_of_others_are_lines_that_say_so(results: Results) -> None:
+    one = Outside("their net", "", (0.01, 0.02, 0.05), {"psnr_rgb": (20.0, 24.0, 28.0)})
+    found = summarise(results["rows"], ["psnr_rgb", "lpips_alex"], [one])["64x64"]["tables"]
+    line = find(found["psnr_rgb"]["lines"], name="their net")
+    assert line["read"]
+    # 0.02 bits a pixel are 328 bytes: the budget of 300 lies between the first two points
+    assert 20 < line["values"][1] < 24
+    assert line["values"][0] == pytest.approx(20 + 4 * np.log(200 / 163.84) / np.log(2))
+    assert "their net" not in {ln["name"] for ln in found["lpips_alex"]["lines"]}
+
+
+def test_vectors_have_no_table(results: Results) -> None:
+    rows = [{**row, "features": [1.0, 2.0]} for row in results["rows"]]
+    assert list(summarise(rows, ["psnr_rgb", "features"])["64x64"]["tables"]) == ["psnr_rgb"]
+
+
+def test_a_headline_fits_a_terminal(results: Results) -> None:
+    lines = headline(results["summary"])
+    assert len(lines) == 3
+    assert lines[0] == "5 clip(s) at 64x64, 640 bytes a clip:"
+    alone = summarise([r for r in results["rows"] if r["codec"] == "gistcast"], ["psnr_rgb"])
+    assert headline(alone)[1].startswith("  RGB-PSNR: gistcast ")
+    assert {d["against"]: d["clips"] for d in table({"summary": alone})["duels"]} == {
+        "hull, all variants": [0] * 7,
+        "hull, full frame rate": [0] * 7,
+    }
