@@ -18,13 +18,14 @@ from gistcast.cli import (
     evaluate,
     generate,
     info,
+    scenes,
     serve,
     streaming,
     train,
 )
 from gistcast.codec.errors import CorruptError, GistcastError, UsageError
 
-COMMANDS = (encode, decode, info, generate, evaluate, streaming, serve, train, bench, demo)
+COMMANDS = (encode, decode, info, generate, scenes, evaluate, streaming, serve, train, bench, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -63,6 +63,8 @@ class Strip:
         return np.asarray(np.clip(apart + np.float32(0.5), 0, 1))
 
 
+_WALLS: tuple[Colour, ...] = ((168, 120, 98), (188, 176, 158), (142, 146, 154), (200, 184, 150))
+
 Painted = tuple[Image, Image]  #: colours (T, R, W, 3) and coverage (T, R, W)
 _Painter = Callable[[Strip, Place], Painted]
 
@@ -110,7 +112,7 @@ def _forest(strip: Strip, place: Place) -> Painted:
     dark, light = place.accents[0], place.accents[1]
     leaf = strip.noise(7)
     colours = _mix((dark[0] * 0.55, dark[1] * 0.55, dark[2] * 0.6), light, leaf)
-    shade = cells[:, None, :, 1] * np.float32(0.35) + 0 * leaf
+    shade = cells[:, None, :, 1] * np.float32(0.35)
     return _over(colours, shade, (34, 58, 34)), strip.upto(outline)
 
 
@@ -121,7 +123,7 @@ def _pines(strip: Strip, place: Place) -> Painted:
     across = np.abs(inside - np.float32(0.5)) * 2
     outline = tall * (1 - across) + np.float32(0.25)
     tier = np.mod(strip.y, np.float32(0.6)) * np.float32(0.35)
-    cover = strip.upto(outline - 0) * np.clip(
+    cover = strip.upto(outline) * np.clip(
         1 - (tier[..., None] - (1 - across[:, None, :]) * np.float32(0.5)) * 6, 0, 1
     )
     colours = _mix((24, 52, 46), (58, 92, 72), strip.noise(5))
@@ -133,7 +135,7 @@ def _houses(width: float, low: float, high: float) -> _Painter:
     def paint(strip: Strip, place: Place) -> Painted:
         cells, inside = strip.cells(width)
         outline = np.float32(low) + cells[..., 0] * np.float32(high - low)
-        walls = np.asarray(place.accents, np.float32)
+        walls = np.asarray(_WALLS, np.float32)
         pick = (cells[..., 1] * len(walls)).astype(np.int64)
         gain = (np.float32(0.75) + cells[..., 2] * np.float32(0.4))[..., None]
         base = (walls[pick] * gain)[:, None]
@@ -153,32 +155,32 @@ def _houses(width: float, low: float, high: float) -> _Painter:
 def _stand(strip: Strip, place: Place) -> Painted:
     """Rows of spectators under a roof."""
     roof = np.full((len(strip.x), 1), 5.2, np.float32) + 0 * strip.x
-    seat = np.float32(0.42)
+    seat = np.float32(0.34)
     row = np.floor(strip.y / seat)
     column = np.floor(strip.x[:, None, :] / seat + row[..., None] * np.float32(0.37))
     number = np.mod(column * 7 + row[..., None] * 13, _CELLS).astype(np.int64)
     people = strip.table[number]
-    shirts = np.float32(60) + people[..., :3] * np.float32(170)
+    shirts = np.float32(70) + (people[..., :3] + people[..., 3:]) * np.float32(72)
     blur = np.clip(np.float32(0.3) / strip.pixel, 0.25, 1)[..., None, None]
     colours = _rgb((118, 116, 122)) + blur * (shirts - _rgb((118, 116, 122)))
     head = np.clip(1 - np.abs(np.mod(strip.y / seat, 1) - 0.7) * 5, 0, 1)[..., None, None]
     colours = colours + head * np.float32(0.45) * (_rgb((214, 172, 142)) - colours)
     top = np.clip((strip.y - np.float32(4.4)) / strip.pixel + 0.5, 0, 1)[..., None]
-    colours = _over(np.asarray(colours), top + 0 * strip.x[:, None, :], (84, 90, 102))
+    colours = _over(np.asarray(colours), top, (84, 90, 102))
     wall = np.clip((np.float32(0.7) - strip.y) / strip.pixel + 0.5, 0, 1)[..., None]
-    return _over(colours, wall + 0 * strip.x[:, None, :], place.accents[0]), strip.upto(roof)
+    return _over(colours, wall, place.accents[0]), strip.upto(roof)
 
 
 def _hall(strip: Strip, place: Place) -> Painted:
     """A long glazed wall."""
     roof = np.full_like(strip.x, 4.6)
-    cells, inside = strip.cells(1.6)
+    _, inside = strip.cells(1.6)
     bar = np.clip((np.abs(inside - 0.5) - np.float32(0.44)) * 20, 0, 1)[:, None, :]
     colours = _mix((126, 168, 190), (196, 222, 232), strip.noise(9))
-    colours = _over(colours, bar + 0 * strip.y[..., None], (224, 226, 226))
+    colours = _over(colours, bar, (224, 226, 226))
     low = np.clip((np.float32(1.3) - strip.y) / strip.pixel + 0.5, 0, 1)[..., None]
     top = np.clip((strip.y - np.float32(4.0)) / strip.pixel + 0.5, 0, 1)[..., None]
-    wall = np.maximum(low, top) + 0 * strip.x[:, None, :]
+    wall = np.maximum(low, top)
     return _over(colours, wall, place.accents[1]), strip.upto(roof)
 
 
@@ -186,17 +188,16 @@ def _boards(strip: Strip, place: Place) -> Painted:
     """A rink's boards: white, a yellow kick strip, advertisements, a blue rail."""
     rail = np.full_like(strip.x, 1.02)
     cells, inside = strip.cells(2.4)
-    flat = np.float32(0) * strip.x[:, None, :] + 0 * strip.y[..., None]
-    colours = _rgb((240, 242, 244)) + flat[..., None]
     advert = (cells[..., 0] > 0.45) * np.clip((np.float32(0.4) - np.abs(inside - 0.5)) * 30, 0, 1)
     band = np.clip((np.float32(0.26) - np.abs(strip.y - 0.56)) / strip.pixel + 0.5, 0, 1)
     tint = (np.float32(40) + cells[..., 1:4] * np.float32(190))[:, None]
     share = (band[..., None] * advert[:, None, :])[..., None] * np.float32(0.85)
-    colours = colours + share * (tint - colours)
+    white = _rgb((240, 242, 244))
+    colours = white + share * (tint - white)
     kick = np.clip((np.float32(0.18) - strip.y) / strip.pixel + 0.5, 0, 1)[..., None]
     top = np.clip((strip.y - np.float32(0.93)) / strip.pixel + 0.5, 0, 1)[..., None]
-    colours = _over(np.asarray(colours), kick + flat, (236, 204, 60))
-    return _over(colours, top + flat, (36, 74, 150)), strip.upto(rail)
+    colours = _over(np.asarray(colours), kick, (236, 204, 60))
+    return _over(colours, top, (36, 74, 150)), strip.upto(rail)
 
 
 def _flat(height: float, a: Colour, b: Colour, scale: float) -> _Painter:

@@ -42,11 +42,16 @@ class Camera:
     shake: float
 
 
-def sample_camera(draws: Draws, speed: float) -> Camera:
-    """A camera that keeps something of this speed (view units a second) in the picture."""
+def sample_camera(draws: Draws, speed: float, room: float) -> Camera:
+    """A camera that keeps something in the picture.
+
+    Args:
+        speed: how fast it is, view units a second.
+        room: how far it may be from the middle, view units.
+    """
     motion = draws.choice(MOTIONS)
     horizon, foot = draws.uniform(0.26, 0.4), draws.uniform(0.82, 0.9)
-    sway, phase = draws.uniform(0.1, 0.5), draws.uniform()
+    sway, phase = draws.uniform(0.2, 1.0) * room, draws.uniform()
     shake = draws.uniform(0.006, 0.016)
     if motion == "static" and speed > _STATIC_SPEED:
         motion = "pan"
@@ -113,9 +118,9 @@ class View:
         """Sideways direction of each column: x / z on the ray, (T, W)."""
         centre = self.width / 2 + self.shift
         across = np.arange(self.width) + 0.5
-        return ((across - centre[:, None]) / self.focal[:, None]).astype(np.float32)
+        return np.asarray((across - centre[:, None]) / self.focal[:, None], np.float32)
 
 
 def haze(z: Value, density: float) -> Array:
     """Share of fog's colour in what is at distance z (view units)."""
-    return np.minimum(smooth(np.asarray(z) * density, 0.0, 2.2), 0.96)
+    return np.asarray(np.minimum(smooth(np.asarray(z) * density, 0.0, 2.2), 0.96))

@@ -61,15 +61,19 @@ class Canvas:
         return [np.broadcast_to(np.asarray(v, np.float64), (self._frames,)) for v in values]
 
     def _window(
-        self, xs: Sequence[Array], ys: Sequence[Array], margin: Array
+        self, xs: Sequence[Array], ys: Sequence[Array], margin: Array, tall: Array | None = None
     ) -> Window | None:
-        """The window around some points, or None if they are never in the picture."""
+        """The window around some points, or None if they are never in the picture.
+
+        `margin` is the reach of the shape, sideways only where `tall` gives the other.
+        """
         x0, x1, y0, y1 = xs[0], xs[0], ys[0], ys[0]
         for x, y in zip(xs[1:], ys[1:], strict=True):
             x0, x1 = np.minimum(x0, x), np.maximum(x1, x)
             y0, y1 = np.minimum(y0, y), np.maximum(y1, y)
-        reach = margin + 1.0
-        x0, x1, y0, y1 = x0 - reach, x1 + reach, y0 - reach, y1 + reach
+        wide = margin + 1.0
+        tall = wide if tall is None else tall + 1.0
+        x0, x1, y0, y1 = x0 - wide, x1 + wide, y0 - tall, y1 + tall
         seen = (x1 > 0) & (x0 < self._width) & (y1 > 0) & (y0 < self._height)
         if not seen.any():
             return None
@@ -85,12 +89,14 @@ class Canvas:
             (level,) = self._values(floor)
             wet = np.clip(level[:, None, None] - window.y + 0.5, 0, 1).astype(np.float32)
             cover = cover * wet
+        hit = np.flatnonzero(cover)
+        index, amount = window.index.reshape(-1)[hit], cover.reshape(-1)[hit][:, None]
         paint: Image = np.asarray(colour, np.float32)
         if shade is not None:
-            paint = shade[..., None] * paint
-        below = self._flat[window.index]
-        below += cover[..., None] * (paint - below)
-        self._flat[window.index] = below
+            paint = shade.reshape(-1)[hit][:, None] * paint
+        below = self._flat[index]
+        below += amount * (paint - below)
+        self._flat[index] = below
 
     def capsule(
         self,
@@ -167,7 +173,7 @@ class Canvas:
     ) -> None:
         """A level ellipse; `soft` (0 to 1) fades it from that much of the radius outwards."""
         px, py, a, b = self._values(*centre, *radii)
-        window = self._window((px,), (py,), np.maximum(a, b))
+        window = self._window((px,), (py,), a, b)
         if window is None:
             return
         a, b = np.maximum(a, 0.5), np.maximum(b, 0.5)

@@ -10,6 +10,8 @@ Angles are in turns: 1 is a full circle.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,7 +64,7 @@ def keyed(phase: Value, keys: tuple[tuple[float, float], ...]) -> Array:
     closed = (*keys, (first[0] + 1.0, first[1]))
     q = np.where(p < first[0], p + 1.0, p)
     out = q * 0.0 + first[1]
-    for (start, low), (stop, high) in zip(closed[:-1], closed[1:], strict=True):
+    for (start, low), (stop, high) in pairwise(closed):
         out = out + (high - low) * smooth(q, start, stop)
     return out
 

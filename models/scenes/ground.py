@@ -1,6 +1,6 @@
 """The ground or the water, in perspective, with what is painted on it.
 
-    screen row -> distance z -> noise looked up at (x, z) -> colour -> markings -> fog
+screen row -> distance z -> noise looked up at (x, z) -> colour -> markings -> fog
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def paint_ground(
         paint = _land(plane, place, textures)
     if place.surface == "glossy":
         near = np.clip(plane.z / 14, 0, 1)[..., None]
-        paint = _over(paint, near * np.float32(0.3) + 0 * plane.x, weather.low)
+        paint = _over(paint, near * np.float32(0.3), weather.low)
     paint = mark(plane, view, place, paint, angle)
     veil = haze(plane.z, weather.fog).astype(np.float32)
     paint = _over(paint, veil[..., None], weather.low)
@@ -130,7 +130,13 @@ def _water(
         caps = np.clip((height - np.float32(0.62 - 0.42 * place.wave)) * np.float32(7), 0, 1)
         paint = _over(paint, caps * np.float32(0.75 * place.wave), (236, 243, 246))
     far = np.clip(plane.z / 40, 0, 1)[..., None] * np.float32(0.55)
-    return _over(paint, far + 0 * height, weather.low)
+    paint = _over(paint, far, weather.low)
+    if "forest" in place.backdrop:
+        # calm water shows the wood on the far shore upside down
+        mirrored = np.clip((plane.z - 7) / 7, 0, 1)[..., None] * np.float32(0.6)
+        mirrored = mirrored * np.clip(1 - height * np.float32(1.5), 0, 1)
+        paint = _over(paint, mirrored, (36, 60, 44))
+    return paint
 
 
 def mark(plane: Plane, view: View, place: Place, paint: Image, angle: float) -> Image:
@@ -146,7 +152,7 @@ def mark(plane: Plane, view: View, place: Place, paint: Image, angle: float) -> 
         dash = np.clip(np.abs(np.mod(plane.x, 2.6) - 1.3) / plane.pixel[..., None] * 1.0
                        - 0.65 / plane.pixel[..., None] + 0.5, 0, 1)  # fmt: skip
         paint = _over(paint, plane.line(5.0, 0.09) * dash, (236, 234, 226))
-        return _over(paint, plane.line(2.95, 0.05) + 0 * dash, (222, 220, 214))
+        return _over(paint, plane.line(2.95, 0.05), (222, 220, 214))
     if place.marking == "pool":
         return _ropes(plane, view, paint)
     if place.marking == "rink":
@@ -179,5 +185,5 @@ def _ropes(plane: Plane, view: View, paint: Image) -> Image:
     for at in (2.9, 5.1, 7.6):
         cover = plane.line(at, 0.09)[..., None]
         paint += cover * (colour - paint)
-    paint = _over(paint, plane.beyond(9.6) + 0 * plane.x, (214, 206, 190))
-    return _over(paint, plane.line(9.4, 0.22) + 0 * plane.x, (34, 92, 150))
+    paint = _over(paint, plane.beyond(9.6), (214, 206, 190))
+    return _over(paint, plane.line(9.4, 0.22), (34, 92, 150))

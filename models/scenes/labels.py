@@ -35,7 +35,7 @@ SURROUNDINGS = (
 )
 SPLITS: tuple[Split, ...] = ("train", "val", "held-out")
 
-#: (action, surroundings) that training never sees: every action and every surroundings once or twice
+#: (action, surroundings) that training never sees: each action and each surroundings 1 to 2 times
 HELD_OUT = frozenset(
     {
         ("golf", "pool"),

@@ -143,7 +143,9 @@ def hockey(pen: Pen, person: Person, style: float) -> None:
         pen.limb((x - 0.12, y - 0.075), (x + 0.22, y - 0.075), 0.016, (205, 210, 218))
     draw_trunk(pen, pose, wear)
     # shoulder stripe, as jerseys have
-    pen.limb(between(pose.hip, neck, 0.35), between(pose.hip, neck, 0.42), 0.165, _WHITE)
+    chest, lean = between(pose.hip, neck, 0.34), 0.105 + 0.02 * style
+    front, back = toward(chest, 0.25 - lean, 0.13), toward(chest, 0.75 - lean, 0.13)
+    pen.limb(front, back, 0.04, _WHITE)
     pen.limb(top, blade, 0.026, (205, 165, 95))
     toe = (blade[0] + 0.27, blade[1] + 0.01)
     pen.limb(blade, toe, 0.036, _DARK)
@@ -171,8 +173,12 @@ def soccer(pen: Pen, person: Person, style: float) -> None:
         _football(pen, (ahead, 0.15), -pen.times * 2.2)
         return
     phase = shot(pen, person, 0.62, 0.5)
-    swing = keyed(phase, ((0.0, 0.0), (0.2, 0.02), (0.4, -0.14), (0.5, 0.07), (0.6, 0.2), (0.85, 0.0)))
-    flex = keyed(phase, ((0.0, 0.02), (0.2, 0.05), (0.4, 0.2), (0.5, 0.04), (0.6, 0.01), (0.85, 0.03)))
+    swing = keyed(
+        phase, ((0.0, 0.0), (0.2, 0.02), (0.4, -0.14), (0.5, 0.07), (0.6, 0.2), (0.85, 0.0))
+    )
+    flex = keyed(
+        phase, ((0.0, 0.02), (0.2, 0.05), (0.4, 0.2), (0.5, 0.04), (0.6, 0.01), (0.85, 0.03))
+    )
     hip: Point = (-0.05 + swing * 0.25, 0.86)
     knee = toward(hip, swing, THIGH)
     kick = toward(knee, swing - flex, SHIN)
@@ -237,10 +243,17 @@ def football(pen: Pen, person: Person, style: float) -> None:
     hip: Point = (step, 0.84)
     neck = toward(hip, 0.5 + 0.02 - 0.45 * step, TRUNK)
     # the hand's way: chest, cocked behind the ear, over the top, down in front
-    reach = keyed(phase, ((0.0, 0.3), (0.25, -0.25), (0.38, -0.42), (0.5, 0.35), (0.62, 0.45), (0.85, 0.3)))
-    height = keyed(phase, ((0.0, -0.2), (0.25, 0.12), (0.38, 0.2), (0.46, 0.42), (0.62, -0.3), (0.85, -0.25)))
+    reach = keyed(
+        phase, ((0.0, 0.3), (0.25, -0.25), (0.38, -0.42), (0.5, 0.35), (0.62, 0.45), (0.85, 0.3))
+    )
+    height = keyed(
+        phase, ((0.0, -0.2), (0.25, 0.12), (0.38, 0.2), (0.46, 0.42), (0.62, -0.3), (0.85, -0.25))
+    )
     hand = (neck[0] + reach, neck[1] + height)
-    guide = (neck[0] + keyed(phase, ((0.0, 0.32), (0.4, 0.5), (0.6, -0.1), (0.85, 0.3))), neck[1] - 0.18)
+    guide = (
+        neck[0] + keyed(phase, ((0.0, 0.32), (0.4, 0.5), (0.6, -0.1), (0.85, 0.3))),
+        neck[1] - 0.18,
+    )
     front = keyed(phase, ((0.0, 0.2), (0.36, 0.25), (0.5, 0.45), (0.8, 0.4), (0.95, 0.2)))
     pose = Pose(hip, neck, (hand, guide), ((-0.3, 0.07), (front, 0.07)), gaze=0.49, bulk=1.15)
     draw_person(pen, pose, wear, near_arm=False)
@@ -259,15 +272,28 @@ def golf(pen: Pen, person: Person, style: float) -> None:
     """A full swing, seen from the front: back, down, through; the ball leaves."""
     phase = shot(pen, person, 0.55, 0.62)
     # arms about the shoulders and club about the hands, turns from straight down
-    arms = keyed(phase, ((0.0, 0.02), (0.1, 0.0), (0.5, -0.36), (0.62, 0.03), (0.76, 0.36), (0.9, 0.3)))
-    cock = keyed(phase, ((0.0, 0.0), (0.12, 0.0), (0.5, -0.24), (0.57, -0.14), (0.63, 0.0), (0.78, 0.26), (0.9, 0.2)))
+    arms = keyed(
+        phase, ((0.0, 0.02), (0.1, 0.0), (0.5, -0.36), (0.62, 0.03), (0.76, 0.36), (0.9, 0.3))
+    )
+    cock = keyed(
+        phase,
+        (
+            (0.0, 0.0),
+            (0.12, 0.0),
+            (0.5, -0.24),
+            (0.57, -0.14),
+            (0.63, 0.0),
+            (0.78, 0.26),
+            (0.9, 0.2),
+        ),
+    )
     shift = 0.05 * smooth(arms, -0.1, 0.3) - 0.025
-    hip: Point = (shift, 0.88)
-    neck: Point = (-0.5 * shift, 1.38)
-    hands = toward(between(neck, hip, 0.12), arms, 0.5)
+    hip: Point = (shift, 0.9)
+    neck: Point = (-0.5 * shift, 1.4)
+    hands = toward(between(neck, hip, 0.12), arms, 0.54)
     wear = outfit(person)
     grip = (hands[0] + 0.02, hands[1])
-    pose = Pose(hip, neck, (hands, grip), ((0.26, 0.07), (-0.26, 0.07)), (0.2, -0.2), gaze=0.49)
+    pose = Pose(hip, neck, (hands, grip), ((0.24, 0.06), (-0.24, 0.06)), (0.2, -0.2), gaze=0.49)
     for side, out in ((1, -0.09), (0, 0.09)):
         leg = replace(pose, hip=(hip[0] + out, hip[1]), knee_bend=1.0 if side == 0 else -1.0)
         draw_leg(pen, leg, wear, side)
@@ -275,9 +301,9 @@ def golf(pen: Pen, person: Person, style: float) -> None:
     pen.limb(hands, club, 0.02, (215, 218, 225))
     tip = toward(club, arms + cock + 0.22, 0.12)
     pen.limb(club, tip, 0.045, _DARK)
-    for side, out in ((1, -0.13), (0, 0.13)):
+    for side, out in ((1, -0.12), (0, 0.12)):
         shoulder = (neck[0] + out, neck[1] - 0.05)
-        joint = elbow(shoulder, hands, 0.29, 0.27, 1.0 if side == 0 else -1.0)
+        joint = elbow(shoulder, hands, 0.285, 0.27, 1.0 if side == 0 else -1.0)
         shade = 1.0 if side == 0 else 0.8
         pen.limb(shoulder, joint, 0.066, darker(wear.shirt, shade))
         pen.limb(joint, hands, 0.055, darker(wear.sleeve, shade), 0.045)

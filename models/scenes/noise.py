@@ -1,10 +1,12 @@
 """Periodic noise pictures at falling sharpness, and a plane of them seen in perspective.
 
-    white noise --sums of octaves--> texture --blur, blur, ...--> levels
-    plane in perspective: row of the screen -> rows of two levels, lerp -> columns, lerp
+white noise --sums of octaves--> texture --blur, blur, ...--> levels
+plane in perspective: row of the screen -> rows of two levels, lerp -> columns, lerp
 """
 
 from __future__ import annotations
+
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +73,12 @@ class Texture:
         # one column more, so that the neighbour on the right is always there
         padded = np.concatenate([stack, stack[:, :, :1]], 2)
         self._rows = padded.reshape(LEVELS * SIDE, SIDE + 1)
+
+    def tiled(self, period: float) -> Texture:
+        """The same picture at another size."""
+        other = copy(self)
+        other.period = period
+        return other
 
     def plane(self, x: Image, z: Image, spread: Image) -> Image:
         """Values where the rows of a screen meet the plane.

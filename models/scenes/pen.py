@@ -75,11 +75,6 @@ class Pen:
             floor=self._floor,
         )
 
-    def path(self, points: Sequence[Point], radius: Value, colour: Colour) -> None:
-        """Capsules from point to point."""
-        for start, stop in zip(points[:-1], points[1:], strict=True):
-            self.limb(start, stop, radius, colour)
-
     def disc(self, centre: Point, radius: Value, colour: Colour) -> None:
         """A ball."""
         self.limb(centre, centre, radius, colour)
@@ -96,7 +91,15 @@ class Pen:
         self.canvas.polygon(places, self.mix(colour), alpha=alpha, floor=self._floor)
 
     def foam(self, centre: Point, length: Value, height: Value, *, alpha: float = 0.8) -> None:
-        """A soft white patch: churned water."""
+        """A soft white patch: churned water, with its own blue under it on any ground."""
+        x, y = centre
+        self.canvas.ellipse(
+            self.place((x, y - 0.35 * height)),
+            (self.scale * length * 1.02, self.scale * height * 1.1),
+            self.mix((112, 160, 190)),
+            alpha=alpha * 0.6,
+            soft=0.5,
+        )
         self.canvas.ellipse(
             self.place(centre),
             (self.scale * length, self.scale * height),
@@ -108,7 +111,7 @@ class Pen:
     def drops(self, x: Array, y: Array, radius: Array, alpha: Array) -> None:
         """White drops; local coordinates and radii, (n, T) each."""
         columns, rows = self.place((x, y))
-        self.canvas.specks(columns, rows, self.scale * radius, alpha, self.mix((246, 249, 252)))
+        self.canvas.specks(columns, rows, self.scale * radius, alpha, self.mix((236, 245, 251)))
 
 
 def darker(colour: Colour, share: float = 0.72) -> Colour:

@@ -1,6 +1,6 @@
 """One figure for all actions: a jointed person seen from the side, sized in metres.
 
-    hip, neck + hands + feet --inverse kinematics--> elbows, knees --> far limbs, trunk, near limbs
+hip, neck + hands + feet --inverse kinematics--> elbows, knees --> far limbs, trunk, near limbs
 """
 
 from __future__ import annotations
@@ -137,9 +137,11 @@ def draw_trunk(pen: Pen, pose: Pose, wear: Outfit) -> None:
         pen.disc(toward(head, pose.gaze, 0.03), 0.135, wear.hair)
         face = head[0] + 0.035, head[1] - 0.025
         pen.disc(face, 0.112, wear.skin)
+        pen.disc((face[0] + 0.07, face[1] + 0.025), 0.016, (40, 30, 30))
     else:
-        pen.disc((head[0] + 0.05, head[1] - 0.04), 0.1, wear.skin)
-        pen.disc(toward(head, pose.gaze, 0.03), 0.15, wear.helmet)
+        shell = toward(head, pose.gaze, 0.045)
+        pen.disc((shell[0] - 0.015, shell[1]), 0.142, wear.helmet)
+        pen.disc((head[0] + 0.06, head[1] - 0.035), 0.088, wear.skin)
 
 
 def draw_person(pen: Pen, pose: Pose, wear: Outfit, *, near_arm: bool = True) -> None:

@@ -80,7 +80,9 @@ def _lamp(pen: Pen, draws: Draws, colour: Colour) -> None:
 
 
 def _car(pen: Pen, draws: Draws, colour: Colour) -> None:
-    paint = draws.choice(((176, 40, 40), (44, 84, 150), (210, 212, 216), (52, 54, 58), (224, 176, 50)))
+    paint = draws.choice(
+        ((176, 40, 40), (44, 84, 150), (210, 212, 216), (52, 54, 58), (224, 176, 50))
+    )
     pen.canvas.ellipse(pen.place((0, 0.02)), (1.6 * pen.scale, 0.12 * pen.scale), (20, 20, 24),
                        alpha=0.5, soft=0.5)  # fmt: skip
     pen.polygon(((-0.85, 0.7), (0.8, 0.7), (0.5, 1.2), (-0.6, 1.2)), darker(paint, 0.9))
@@ -186,9 +188,7 @@ PROPS: dict[str, tuple[float, float, _Prop]] = {
 }
 
 
-def paint_props(
-    canvas: Canvas, view: View, place: Place, weather: Weather, draws: Draws
-) -> None:
+def paint_props(canvas: Canvas, view: View, place: Place, weather: Weather, draws: Draws) -> None:
     """Paint the things of a place, far to near."""
     things = []
     for name in place.props:

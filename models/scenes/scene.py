@@ -30,7 +30,13 @@ _TROUSERS: tuple[Colour, ...] = (
     (40, 44, 60), (60, 74, 110), (96, 84, 66), (36, 36, 38), (150, 146, 138), (120, 40, 44)
 )  # fmt: skip
 _SKIN: tuple[Colour, ...] = ((236, 194, 164), (214, 164, 128), (172, 120, 84), (116, 78, 54))
-_HAIR: tuple[Colour, ...] = ((40, 30, 26), (84, 56, 36), (186, 150, 92), (24, 22, 24), (140, 136, 132))
+_HAIR: tuple[Colour, ...] = (
+    (40, 30, 26),
+    (84, 56, 36),
+    (186, 150, 92),
+    (24, 22, 24),
+    (140, 136, 132),
+)
 _DETAILS: tuple[Colour, ...] = (
     (214, 44, 48), (42, 94, 190), (244, 200, 50), (240, 240, 238), (44, 150, 84), (236, 120, 40)
 )  # fmt: skip
@@ -104,7 +110,7 @@ def sample_scene(
     style, facing = draws.uniform(), 1 if draws.chance(0.5) else -1
     span = act.span * draws.uniform(0.92, 1.3)
     speed = facing * act.speed(style) * draws.uniform(0.85, 1.15)
-    camera = sample_camera(draws, abs(speed) * VIEW / span)
+    camera = sample_camera(draws, abs(speed) * VIEW / span, act.room)
     crowd = Draws(seed, index, Domain.PEOPLE)
     count = 1 + int(crowd.chance(0.4)) + int(crowd.chance(0.18))
     people = tuple(_person(crowd, number, facing) for number in range(count))
@@ -116,7 +122,18 @@ def sample_scene(
         [(person.kind, person.shirt_name) for person in people],
     )
     return Scene(
-        seed, index, action, surroundings, weather, camera, people, style, span, speed, exposure, text
+        seed,
+        index,
+        action,
+        surroundings,
+        weather,
+        camera,
+        people,
+        style,
+        span,
+        speed,
+        exposure,
+        text,
     )
 
 
@@ -138,6 +155,6 @@ def _person(draws: Draws, number: int, facing: int) -> Person:
         phase=draws.uniform(),
         tempo=draws.uniform(0.88, 1.14),
         x=side * draws.uniform(0.55, 1.3) * number,
-        depth=1.0 if number == 0 else draws.uniform(1.35, 2.4),
+        depth=1.0 if number == 0 else draws.uniform(1.35, 2.0),
         facing=facing,
     )

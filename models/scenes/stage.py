@@ -20,6 +20,7 @@ class Act:
         speeds: metres a second, for styles below and from `turn`.
         turn: the style at which the variant changes.
         reach: half the length of its shadow, metres.
+        room: how far it may drift from the middle of the picture, view units.
     """
 
     draw: Callable[[Pen, Person, float], None]
@@ -27,6 +28,7 @@ class Act:
     speeds: tuple[float, float]
     turn: float = 0.5
     reach: float = 0.45
+    room: float = 0.5
 
     def speed(self, style: float) -> float:
         """Metres a second."""
@@ -34,14 +36,14 @@ class Act:
 
 
 STAGE: dict[str, Act] = {
-    "biking": Act(land.biking, 2.5, (4.5, 4.5), reach=0.85),
+    "biking": Act(land.biking, 2.5, (4.5, 4.5), reach=0.85, room=0.35),
     "hockey": Act(land.hockey, 2.4, (4.0, 4.0), reach=0.7),
     "jogging": Act(land.jogging, 2.4, (3.0, 3.0)),
     "soccer": Act(land.soccer, 2.5, (2.6, 0.0)),
     "football": Act(land.football, 2.5, (4.4, 0.0)),
-    "kite surfing": Act(water.kite_surfing, 4.9, (6.0, 6.0), reach=1.0),
+    "kite surfing": Act(water.kite_surfing, 5.0, (6.0, 6.0), reach=1.0, room=0.25),
     "golf": Act(land.golf, 2.7, (0.0, 0.0)),
-    "swimming": Act(water.swimming, 2.1, (1.5, 1.5), reach=0.2),
-    "sailing": Act(water.sailing, 5.4, (3.0, 3.0), reach=0.2),
-    "water skiing": Act(water.water_skiing, 4.3, (7.0, 7.0), reach=0.8),
+    "swimming": Act(water.swimming, 2.45, (1.5, 1.5), reach=0.2, room=0.25),
+    "sailing": Act(water.sailing, 5.4, (3.0, 3.0), reach=0.2, room=0.3),
+    "water skiing": Act(water.water_skiing, 4.6, (7.0, 7.0), reach=0.8, room=0.12),
 }

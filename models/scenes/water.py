@@ -69,8 +69,8 @@ def spray(
 
 def wake(pen: Pen, start: Value, length: float, height: float) -> None:
     """Foam left behind on the surface, uneven and moving backwards."""
-    for k in range(5):
-        back = fraction(pen.times * 1.7 + k / 5)
+    for k in range(4):
+        back = fraction(pen.times * 1.7 + k / 4)
         pen.foam(
             (start - length * (0.1 + 0.85 * back), 0.0),
             length * (0.16 + 0.16 * back),
@@ -96,7 +96,7 @@ def swimming(pen: Pen, person: Person, style: float) -> None:
     head = (neck[0] + 0.25, neck[1] + 0.06)
     for side, p in ((1, arms[1]), (0, arms[0])):
         # forwards over the water, back under it
-        hand = (shoulder[0] + 0.56 * cosine(-p), shoulder[1] - 0.02 + 0.52 * sine(-p))
+        hand = (shoulder[0] + 0.57 * cosine(-p), shoulder[1] + 0.06 + 0.5 * sine(-p))
         joint = elbow(shoulder, hand, UPPER_ARM, FOREARM, 1.0)
         skin = darker(wear.skin, 1.0 if side == 0 else 0.75)
         if side == 0:
@@ -114,7 +114,16 @@ def swimming(pen: Pen, person: Person, style: float) -> None:
     pen.sunk = False
     entry = 0.5 + 0.5 * float(fly)
     spray(pen, person, (-1.2, 0.0), count=34, speed=(-0.5, 1.9), spread=0.7, rate=1.9, radius=0.034)
-    spray(pen, person, (0.66, 0.0), count=16, speed=(0.3, 1.5 + entry), spread=0.8, rate=1.9, radius=0.03)
+    spray(
+        pen,
+        person,
+        (0.66, 0.0),
+        count=16,
+        speed=(0.3, 1.5 + entry),
+        spread=0.8,
+        rate=1.9,
+        radius=0.03,
+    )
     pen.foam((-0.2, -0.05), 1.15, 0.09, alpha=0.8)
     pen.foam((0.6, -0.02), 0.4, 0.08, alpha=0.8)
     pen.foam((-1.25, 0.0), 0.4, 0.13, alpha=0.9)
@@ -189,17 +198,19 @@ def water_skiing(pen: Pen, person: Person, style: float) -> None:
     """A skier behind a motor boat: lean, rope, spray."""
     phase = cycle(pen, person, 0.9)
     bounce = 0.05 * sine(phase)
-    hip: Point = (-1.62, 0.78 + bounce)
+    hip: Point = (-1.52, 0.78 + bounce)
     neck = toward(hip, 0.5 + 0.055 + 0.012 * sine(phase * 0.5), 0.52)
     handle = (neck[0] + 0.52, neck[1] - 0.2)
-    stern: Point = (1.15, 0.5 + 0.03 * sine(phase * 1.3))
-    feet = ((-1.28, 0.12), (-1.42, 0.12))
+    stern: Point = (0.95, 0.46 + 0.03 * sine(phase * 1.3))
+    feet = ((-1.18, 0.12), (-1.32, 0.12))
     pose = Pose(hip, neck, (handle, handle), feet, gaze=0.5)
     wear = replace(outfit(person), shoe=_DARK)
     wake(pen, 1.1, 1.7, 0.1)
     wake(pen, -1.3, 1.6, 0.12)
     pen.limb(handle, stern, 0.014, (250, 245, 225))
-    spray(pen, person, (-1.75, 0.05), count=60, speed=(-2.4, 2.9), spread=0.7, rate=1.6, radius=0.055)
+    spray(
+        pen, person, (-1.75, 0.05), count=60, speed=(-2.4, 2.9), spread=0.7, rate=1.6, radius=0.055
+    )
     _rider(pen, person, wear, pose)
     for (x, y), shade in zip(feet, (1.0, 0.75), strict=True):
         ski = darker(person.trousers, shade)
@@ -217,17 +228,26 @@ def _motor_boat(pen: Pen, person: Person, stern: Point, phase: Array) -> None:
 
     pen.sunk = True
     wear = outfit(person)
-    pen.limb(at(0.75, 0.1), at(0.72, 0.5), 0.16, darker(wear.trousers))
-    pen.disc(at(0.75, 0.74), 0.14, wear.skin)
-    pen.polygon((at(1.0, 0.05), at(1.12, 0.5), at(1.5, 0.05)), (120, 165, 190), alpha=0.85)
-    hull = ((0.0, 0.08), (2.6, 0.22), (2.1, -0.62), (0.02, -0.62))
-    pen.polygon([at(x, y) for x, y in hull], _WHITE)
-    band = ((0.0, -0.1), (2.5, 0.02), (2.38, -0.16), (0.0, -0.26))
-    pen.polygon([at(x, y) for x, y in band], person.extra)
+    pen.limb(at(0.7, 0.1), at(0.67, 0.48), 0.15, darker(wear.trousers))
+    pen.disc(at(0.67, 0.72), 0.13, wear.skin)
+    pen.polygon((at(0.95, 0.08), at(1.05, 0.5), at(1.4, 0.1)), (120, 165, 190), alpha=0.85)
+    hull = ((0.0, 0.06), (2.0, 0.2), (1.6, -0.6), (0.02, -0.6))
+    pen.polygon([at(x, y) for x, y in hull], darker(person.extra, 0.92))
+    band = ((0.0, -0.1), (1.92, 0.0), (1.8, -0.17), (0.0, -0.26))
+    pen.polygon([at(x, y) for x, y in band], _WHITE)
     pen.limb(at(-0.1, 0.12), at(-0.12, -0.45), 0.1, _DARK)
     pen.sunk = False
-    spray(pen, person, (stern[0] - 0.1, 0.05), count=24, speed=(-1.6, 1.6), spread=0.7, rate=2.0, radius=0.05)
-    pen.foam((stern[0] + 0.9, -0.02), 1.3, 0.14, alpha=0.85)
+    spray(
+        pen,
+        person,
+        (stern[0] - 0.1, 0.05),
+        count=24,
+        speed=(-1.6, 1.6),
+        spread=0.7,
+        rate=2.0,
+        radius=0.05,
+    )
+    pen.foam((stern[0] + 0.8, -0.02), 1.15, 0.14, alpha=0.85)
 
 
 def kite_surfing(pen: Pen, person: Person, style: float) -> None:
@@ -244,7 +264,16 @@ def kite_surfing(pen: Pen, person: Person, style: float) -> None:
     wear = replace(outfit(person), shoe=_DARK)
     pose = Pose(hip, neck, (bar, bar), (foot_front, foot_back), gaze=0.49)
     wake(pen, base[0] - 0.3, 1.5, 0.1)
-    spray(pen, person, (base[0] - 0.5, 0.04), count=44, speed=(-2.2, 2.3), spread=0.7, rate=1.7, radius=0.05)
+    spray(
+        pen,
+        person,
+        (base[0] - 0.5, 0.04),
+        count=44,
+        speed=(-2.2, 2.3),
+        spread=0.7,
+        rate=1.7,
+        radius=0.05,
+    )
     turn = 0.09 + 0.04 * sine(phase * 0.8)
     rim = []
     for k in range(7):
@@ -260,7 +289,8 @@ def kite_surfing(pen: Pen, person: Person, style: float) -> None:
         pen.limb(rim[k], rim[k + 1], broad, colour)
     _rider(pen, person, wear, pose)
     pen.limb((bar[0] - 0.05, bar[1] - 0.2), (bar[0] + 0.05, bar[1] + 0.2), 0.025, _DARK)
-    board = turned((base[0] - 0.75, base[1]), base, tilt), turned((base[0] + 0.8, base[1] + 0.1), base, tilt)
-    pen.limb(*board, 0.06, person.extra)
-    pen.limb(*(between(*board, s) for s in (0.35, 0.65)), 0.062, _WHITE)  # type: ignore[arg-type]
+    tail = turned((base[0] - 0.75, base[1]), base, tilt)
+    nose = turned((base[0] + 0.8, base[1] + 0.1), base, tilt)
+    pen.limb(tail, nose, 0.06, person.extra)
+    pen.limb(between(tail, nose, 0.35), between(tail, nose, 0.65), 0.062, _WHITE)
     pen.foam((base[0] - 0.35, 0.0), 0.7, 0.1, alpha=0.8)

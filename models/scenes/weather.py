@@ -85,14 +85,14 @@ def paint_sun(canvas: Canvas, view: View, draws: Draws) -> None:
     for size, alpha in ((0.22, 0.35), (0.1, 0.6)):
         reach = view.unit * size
         canvas.ellipse((column, row), (reach, reach), (255, 214, 150), alpha=alpha, soft=1.0)
-    canvas.capsule(
-        (column, row), (column, row), view.unit * 0.035, (255, 232, 180), shaded=False
-    )
+    canvas.capsule((column, row), (column, row), view.unit * 0.035, (255, 232, 180), shaded=False)
 
 
 def paint_rain(canvas: Canvas, view: View, draws: Draws) -> None:
     """Streaks as long as a drop falls in half a frame."""
-    count, beads = 80, 6
+    count, length = 80, 0.08 * view.unit
+    # a streak is a row of beads, dense enough to be a line at any size
+    beads = max(6, int(length))
     start = draws.uniforms(3, count)[:, :, None]
     slant = draws.uniform(-0.35, 0.35)
     depth = 0.5 + start[2]
@@ -100,13 +100,13 @@ def paint_rain(canvas: Canvas, view: View, draws: Draws) -> None:
     tall = view.height + 0.3 * view.unit
     top = fall * tall - 0.15 * view.unit
     x = start[0] * 1.6 * view.width - 0.3 * view.width + slant * top
-    step = 0.014 * view.unit * depth
+    step = length / beads * depth
     bead = np.arange(beads)[:, None, None]
     xs = (x + bead * step * slant).reshape(-1, len(view.times))
     ys = (top + bead * step).reshape(-1, len(view.times))
     radius = np.broadcast_to(0.0055 * view.unit * depth, x.shape)
     radius = np.broadcast_to(radius, (beads, *x.shape)).reshape(-1, len(view.times))
-    canvas.specks(xs, ys, radius, np.full_like(xs, 0.5), (208, 216, 226))
+    canvas.specks(xs, ys, radius, np.full_like(xs, 0.42), (208, 216, 226))
 
 
 def paint_snowfall(canvas: Canvas, view: View, draws: Draws) -> None:

@@ -1,6 +1,6 @@
 """Scene -> frames.
 
-    sky -> ground -> strips behind -> things -> people, far to near -> light -> rain or snow -> uint8
+    sky -> ground -> strips behind -> things -> people, far to near -> light -> rain, snow -> uint8
 
 A frame depends on the scene, its number and the size alone, not on how many are rendered; see
 `exact` for why the same scene is the same bytes on every machine.
@@ -78,7 +78,7 @@ class _Painter:
         noise = self._draws(Domain.TEXTURE)
         fine, broad = fractal(noise), fractal(noise, octaves=(0, 0, 0.5, 1, 2))
         self._textures = Texture(fine, self._place.grain), Texture(broad, 4 * self._place.grain)
-        self._clouds = Texture(broad, 2.2)
+        self._clouds = self._textures[1].tiled(2.2)
 
     def _draws(self, domain: Domain) -> Draws:
         return Draws(self._scene.seed, self._scene.index, domain)
