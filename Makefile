@@ -13,6 +13,8 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	# without what its networks do not need: torchvision, torch-geometric, pandas
+	$(BIN)/python -m pip install --quiet --no-deps "compressai==1.2.8"
 	touch $@
 
 demo: install

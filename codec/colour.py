@@ -69,7 +69,12 @@ def rgb_to_clip(rgb: NDArray[np.uint8]) -> Clip:
     """uint8 RGB (T, H, W, 3) -> `Clip`."""
     if rgb.ndim != 4 or rgb.shape[-1] != 3 or rgb.dtype != np.uint8:
         raise UsageError(f"frames must be uint8 (T, H, W, 3), not {rgb.dtype} {rgb.shape}")
-    yuv = rgb.astype(np.float32) @ TO_YUV.T
+    return float_rgb_to_clip(rgb.astype(np.float32))
+
+
+def float_rgb_to_clip(rgb: Float) -> Clip:
+    """float32 RGB (T, H, W, 3) on 0..255, not rounded before -> `Clip`."""
+    yuv = rgb @ TO_YUV.T
     return Clip(
         _round8(yuv[..., 0] + 16),
         _round8(subsample(yuv[..., 1]) + 128),
