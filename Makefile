@@ -7,13 +7,13 @@ BIN := $(VENV)/bin
 
 install: $(VENV)/.installed
 
-# torch first and pinned, so that nothing after it picks another build
+# torch first and pinned, so that nothing after it picks another build; compressai without what its
+# networks do not need (torchvision, torch-geometric, pandas)
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	# without what its networks do not need: torchvision, torch-geometric, pandas
 	$(BIN)/python -m pip install --quiet --no-deps "compressai==1.2.8"
 	touch $@
 
