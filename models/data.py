@@ -13,7 +13,7 @@ import importlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -101,12 +101,13 @@ def build_store(data: Path, folder: str, base: Path) -> FrameStore:
     sources: list[Source] = []
     with open(base.with_suffix(".yuv"), "wb") as out:
         for row in rows:
-            sources.append(_append(out, read_planes(data / row["file"]), row))
-    _write_index(base, sources)
+            sources.append(append_planes(out, read_planes(data / row["file"]), row))
+    write_index(base, sources)
     return FrameStore(base)
 
 
-def _append(out: BinaryIO, planes: Sequence[Plane], row: dict[str, str]) -> Source:
+def append_planes(out: BinaryIO, planes: Sequence[Plane], row: Mapping[str, Any]) -> Source:
+    """Append a recording's planes to a store's file; `row` says what it shows."""
     t, h, w = planes[0].shape
     at = out.tell()
     for plane in planes:
@@ -114,7 +115,7 @@ def _append(out: BinaryIO, planes: Sequence[Plane], row: dict[str, str]) -> Sour
     return Source(row["file"], t, h, w, at, row["label"], row["caption"], row["group"])
 
 
-def _write_index(base: Path, sources: list[Source]) -> None:
+def write_index(base: Path, sources: list[Source]) -> None:
     """Last of all: a store without its index is taken to be unfinished."""
     base.with_suffix(".json").write_text(json.dumps([asdict(source) for source in sources]))
 
@@ -189,8 +190,10 @@ def validation_store(data: Path, cache: Path) -> list[Sample]:
         rows = _manifest_rows(data, "val")
         with open(base.with_suffix(".yuv"), "wb") as out:
             clips = [sample.clip for sample in validation_clips(data)]
-            sources = [_append(out, c.planes, row) for c, row in zip(clips, rows, strict=True)]
-        _write_index(base, sources)
+            sources = [
+                append_planes(out, c.planes, row) for c, row in zip(clips, rows, strict=True)
+            ]
+        write_index(base, sources)
     store = FrameStore(base)
     return [Sample(Clip(*store.planes(s, np.arange(s.frames))), s.caption) for s in store.sources]
 

@@ -38,7 +38,7 @@ def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     add("--plan", type=float, metavar="MINUTES", help="schedule by time over all calls instead")
     add("--batch", type=int, help="clips a step (2, on a GPU 48)")
     add("--windows", type=int, default=2, help="windows cut from a clip")
-    add("--window", type=int, help="their side, luma samples (32, on a GPU 64)")
+    add("--window", type=int, help="their side, luma samples (32, on a GPU 48)")
     add("--rate", type=float, default=1e-3, help="peak learning rate")
     add("--widths", type=_numbers, default=(32, 64, 96), metavar="A,B,C", help="channels")
     add("--blocks", type=_numbers, default=(1, 2, 3), metavar="A,B,C", help="blocks")

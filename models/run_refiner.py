@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
         plan=args.plan,
         batch=args.batch or (48 if gpu else 2),
         windows=args.windows,
-        window=(args.window or (64 if gpu else 32)) // 2,
+        window=(args.window or (48 if gpu else 32)) // 2,
         rate=args.rate,
         decay=0.9995 if gpu else 0.998,
         seed=args.seed,

@@ -237,7 +237,7 @@ def compiled(function: Callable[..., Tensor], device: torch.device) -> Callable[
     """`torch.compile` on CUDA; the function itself on a CPU or where compiling fails."""
     if device.type != "cuda":
         return function
-    fast = torch.compile(function)
+    fast = torch.compile(function, dynamic=False)
 
     def run(*args: Tensor) -> Tensor:
         nonlocal fast

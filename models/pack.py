@@ -1,0 +1,217 @@
+"""Everything that training takes, in one folder small enough to carry to a borrowed machine.
+
+    python -m gistcast.models.pack DATA -o pack       here; at most 64 MiB
+    sh pack/train.sh --minutes 9 --plan 27 --out run  there; torch, numpy, scipy, safetensors and
+                                                      PyAV or OpenCV are all it needs
+
+    pack/gistcast     the code and the bundled weights; with --bare they are left out, and
+                      train.sh is to be run from a checkout
+    pack/data/train   the recordings as they are
+    pack/*.mp4, json  photographs and validation clips, one after the other in a video each
+    pack/vgg-8bit     LPIPS-VGG, eight bits a weight
+
+`train.sh` decodes all that into pack/work the first time, and starts `run_refiner`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from gistcast.codec.clip import Plane
+from gistcast.codec.errors import GistcastError, UsageError
+from gistcast.models.data import (
+    FrameStore,
+    Source,
+    append_planes,
+    build_store,
+    read_planes,
+    validation_store,
+    write_index,
+)
+
+LIMIT = 64 << 20  #: bytes of a pack
+_CODE = ("codec", "models")
+_VGG = "vgg-8bit.safetensors"
+_SCRIPT = """#!/bin/sh
+# Trains stage 2; options as of gistcast.models.run_refiner.
+here=$(cd "$(dirname "$0")" && pwd)
+if [ ! -d "$here/gistcast" ]; then  # a bare pack: the checkout that this is run from has the code
+    mkdir "$here/gistcast" && touch "$here/gistcast/__init__.py"
+    ln -s "$PWD/codec" "$PWD/models" "$here/gistcast/"
+fi
+PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH
+python3 -m gistcast.models.pack --unpack "$here" || exit
+exec python3 -m gistcast.models.run_refiner "$here/data" --work "$here/work" \\
+    --vgg "$here/work/lpips_vgg.safetensors" "$@"
+"""
+
+
+def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = False) -> int:
+    """Write a pack.
+
+    Args:
+        data: folder with `train/`, `stills/`, `val/` and `manifest.json`.
+        cache: folder of decoded frames.
+        vgg: LPIPS-VGG weights.
+        out: folder to write, which must not exist.
+        bare: leave out code and weights: train.sh takes those of the checkout it is run from.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        UsageError: it exists, something is missing, or it would be too large.
+    """
+    if out.exists():
+        raise UsageError(f"{out} exists")
+    if not vgg.is_file():
+        raise UsageError(f"no LPIPS-VGG weights at {vgg}")
+    (out / "data").mkdir(parents=True)
+    shutil.copytree(data / "train", out / "data" / "train")
+    shutil.copy(data / "manifest.json", out / "data")
+    _bundle(out / "stills", build_store(data, "stills", cache / "stills"), crf=18)
+    if validation_store(data, cache):
+        _bundle(out / "val-64", FrameStore(cache / "val-64"), crf=6)
+    _shrink(vgg, out / _VGG)
+    if not bare:
+        _copy_code(out / "gistcast")
+    (out / "train.sh").write_text(_SCRIPT)
+    size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
+    if size > LIMIT:
+        raise UsageError(f"the pack has {size} bytes, more than {LIMIT}")
+    return size
+
+
+def _copy_code(package: Path) -> None:
+    """The modules without the door and the commands: these need more than torch."""
+    package.mkdir()
+    (package / "__init__.py").write_text('"""See docs/training.md."""\n')
+    root = Path(__file__).parent.parent
+    for name in _CODE:
+        ignored = shutil.ignore_patterns("__pycache__", "scenes")
+        shutil.copytree(root / name, package / name, ignore=ignored)
+
+
+def _bundle(base: Path, store: FrameStore, crf: int) -> None:
+    """All clips of a store in one video and an index; upright ones are laid on their side."""
+    lying: list[tuple[Source, list[Plane]]] = []
+    for source in store.sources:
+        planes = [np.asarray(p) for p in store.planes(source, np.arange(source.frames))]
+        if source.height > source.width:
+            planes = [p.swapaxes(1, 2) for p in planes]
+        lying.append((source, planes))
+    height = min(planes[0].shape[1] for _, planes in lying) // 2 * 2
+    width = min(planes[0].shape[2] for _, planes in lying) // 2 * 2
+    whole = [np.concatenate([planes[i] for _, planes in lying]) for i in range(3)]
+    _write_video(base.with_suffix(".mp4"), _crop(whole, height, width), crf)
+    rows = [replace(source, height=height, width=width, offset=0) for source, _ in lying]
+    base.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows]))
+
+
+def _crop(planes: Sequence[Plane], height: int, width: int) -> list[Plane]:
+    y, u, v = planes
+    return [y[:, :height, :width], *(p[:, : height // 2, : width // 2] for p in (u, v))]
+
+
+def _write_video(path: Path, planes: list[Plane], crf: int) -> None:
+    import av
+
+    from gistcast.codec.media import planes_to_frame
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = planes[0].shape[1:]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"crf": str(crf), "preset": "veryslow", "bf": "0"}
+        for number, frame in enumerate(zip(*planes, strict=True)):
+            y, u, v = (np.ascontiguousarray(p) for p in frame)
+            picture = planes_to_frame((y, u, v))
+            picture.pts = number
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+def unpack(pack: Path) -> None:
+    """Decode a pack into its folder `work`; what is there already stays."""
+    work = pack / "work"
+    work.mkdir(exist_ok=True)
+    for name in ("stills", "val-64"):
+        if (pack / f"{name}.json").is_file() and not (work / f"{name}.json").is_file():
+            _unbundle(pack / name, work / name)
+    build_store(pack / "data", "train", work / "train")
+    if not (work / "lpips_vgg.safetensors").is_file():
+        _restore(pack / _VGG, work / "lpips_vgg.safetensors")
+
+
+def _unbundle(base: Path, out: Path) -> None:
+    planes, start = read_planes(base.with_suffix(".mp4")), 0
+    sources: list[Source] = []
+    with open(out.with_suffix(".yuv"), "wb") as file:
+        for row in json.loads(base.with_suffix(".json").read_text()):
+            stop = start + row["frames"]
+            sources.append(append_planes(file, [p[start:stop] for p in planes], row))
+            start = stop
+    write_index(out, sources)
+
+
+def _shrink(weights: Path, out: Path) -> None:
+    """Convolutions to eight bits with a scale for each output channel; as a loss this will do."""
+    stored = {}
+    for name, tensor in load_file(str(weights)).items():
+        if tensor.ndim == 4:
+            peak = np.abs(tensor.astype(np.float32)).max((1, 2, 3), keepdims=True) / 127
+            stored[name] = np.rint(tensor / np.maximum(peak, 1e-12)).astype(np.int8)
+            stored[f"{name}.scale"] = peak.astype(np.float32)
+        else:
+            stored[name] = tensor
+    save_file(stored, str(out))
+
+
+def _restore(packed: Path, out: Path) -> None:
+    stored = load_file(str(packed))
+    weights = {
+        name: (tensor * stored[f"{name}.scale"]).astype(np.float16)
+        if tensor.dtype == np.int8
+        else tensor
+        for name, tensor in stored.items()
+        if not name.endswith(".scale")
+    }
+    save_file(weights, str(out))
+
+
+def main() -> int:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path, nargs="?", help="train/, val/, stills/, manifest.json")
+    parser.add_argument("-o", "--output", type=Path, default=Path("pack"))
+    parser.add_argument("--work", type=Path, default=Path("work"), help="decoded frames")
+    parser.add_argument("--vgg", type=Path, default=Path("work/lpips_vgg.safetensors"))
+    parser.add_argument("--bare", action="store_true", help="without code and weights")
+    parser.add_argument("--unpack", type=Path, metavar="PACK", help="decode a pack instead")
+    args = parser.parse_args()
+    try:
+        if args.unpack:
+            unpack(args.unpack)
+        elif args.data:
+            size = make_pack(args.data, args.work, args.vgg, args.output, bare=args.bare)
+            print(f"{args.output}: {size / (1 << 20):.1f} MiB", file=sys.stderr)
+        else:
+            parser.error("DATA or --unpack")
+    except GistcastError as error:
+        print(f"pack: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
