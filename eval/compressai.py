@@ -110,7 +110,8 @@ def write_curves(
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
         size = f"{row['width']}x{row['height']}"
-        groups[size, row["codec"], row["arm"]].append(row)
+        if row.get("point") is not None:  # the sources have rows of their own, without one
+            groups[size, row["codec"], row["arm"]].append(row)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for key, some in groups.items():

@@ -55,7 +55,7 @@ def page_data(results: Mapping[str, Any], outside: Sequence[Outside] = ()) -> di
 def packed(whole: Mapping[str, Any]) -> str:
     """JSON, gzipped, in base64: text that can end no script element."""
     text = json.dumps(whole, separators=(",", ":"))
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def _shown(arms: Sequence[str]) -> str:

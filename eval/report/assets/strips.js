@@ -137,7 +137,8 @@ function series() {
 }
 
 function play(now) {
-  if (player.playing && player.strip && now - player.last > 1000 / player.strip.fps) {
+  if (!player.playing) return;
+  if (now - player.last > 1000 / player.strip.fps) {
     player.last = now;
     player.frame = (player.frame + 1) % player.strip.frames.length;
     draw();
@@ -154,6 +155,7 @@ function startStrips() {
   at("play").onclick = () => {
     player.playing = !player.playing;
     at("play").textContent = player.playing ? "Pause" : "Play";
+    if (player.playing) requestAnimationFrame(play);
   };
   at("frame").oninput = () => {
     if (player.playing) at("play").click();
