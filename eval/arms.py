@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import frame_planes, planes_to_frame, stack
+from gistcast.eval.codecs.base import Geometry
 
 HOLD, FADE = "hold", "fade"
+SMALLEST = 32  #: pixels: below it the encoders' headers are most of what is sent
+
+_SCALES = {1: "full", 2: "half", 4: "quarter"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Arm:
     """One way to shrink a clip.
 
     Attributes:
-        scale: sides are divided by this (1 or 2).
+        scale: sides are divided by this (1, 2 or 4).
         keep: frames that are coded; 0 keeps all.
     """
 
@@ -34,13 +38,13 @@ class Arm:
     keep: int = 0
 
     def __post_init__(self) -> None:
-        if self.scale not in (1, 2) or self.keep < 0:
+        if self.scale not in _SCALES or self.keep < 0:
             raise UsageError(f"no arm has scale {self.scale} and {self.keep} frames")
 
     @property
     def name(self) -> str:
-        """`full`, `half`, `drop-8` (eight frames kept) or `half-drop-8`."""
-        parts = ["half"] if self.scale == 2 else []
+        """`full`, `half`, `quarter`, `drop-8` (eight frames kept) or `half-drop-8`."""
+        parts = [_SCALES[self.scale]] if self.scale > 1 else []
         parts += [f"drop-{self.keep}"] if self.keep else []
         return "-".join(parts) or "full"
 
@@ -59,7 +63,18 @@ class Arm:
             clip = Clip(clip.y[at], clip.u[at], clip.v[at])
         if self.scale == 1:
             return clip
-        return resize(clip, _half(clip.width), _half(clip.height))
+        return resize(clip, self._side(clip.width), self._side(clip.height))
+
+    def geometry(self, of: Geometry) -> Geometry:
+        """The shape of the clip that is coded."""
+        frames = self.keep or of.frames
+        if self.scale == 1:
+            return Geometry(frames, of.height, of.width)
+        return Geometry(frames, self._side(of.height), self._side(of.width))
+
+    def _side(self, side: int) -> int:
+        """A scaled side: the nearest even number (a half rounds up), at least 2."""
+        return max(2, (side + self.scale) // (2 * self.scale) * 2)
 
     def restore(self, coded: Clip, fill: str, like: Clip) -> Clip:
         """A clip of `like`'s geometry from what came out of the decoder."""
@@ -72,10 +87,18 @@ class Arm:
         return Clip(y, u, v)
 
 
-def arms_for(frames: int, *, half: bool = True, drop: bool = True) -> list[Arm]:
-    """All arms for a clip of so many frames: keep all, 16, 8, 4, 2, 1, each at both scales."""
-    keeps = [0] + [k for k in (16, 8, 4, 2, 1) if drop and k < frames]
-    return [Arm(scale, keep) for scale, keep in product((1, 2) if half else (1,), keeps)]
+def arms_for(geometry: Geometry) -> list[Arm]:
+    """All arms for a clip: keep all, 16, 8, 4, 2, 1 frames, at full, half and quarter size; no
+    side is made smaller than `SMALLEST` pixels."""
+    keeps = [0] + [keep for keep in (16, 8, 4, 2, 1) if keep < geometry.frames]
+    side = min(geometry.height, geometry.width)
+    scales = [scale for scale in _SCALES if scale == 1 or side // scale >= SMALLEST]
+    return [Arm(scale, keep) for scale, keep in product(scales, keeps)]
+
+
+def plain_arms(geometry: Geometry) -> list[Arm]:
+    """The arms that keep every frame, for a sender that cannot wait for later ones."""
+    return [arm for arm in arms_for(geometry) if not arm.keep]
 
 
 def kept_frames(frames: int, keep: int) -> NDArray[np.intp]:
@@ -112,10 +135,6 @@ def resize(clip: Clip, width: int, height: int) -> Clip:
         )
         frames.append(frame_planes(frame))
     return stack(frames)
-
-
-def _half(side: int) -> int:
-    return max(2, (side + 2) // 4 * 2)
 
 
 def _mix(weights: NDArray[np.float32], plane: Plane) -> Plane:

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
-from gistcast.eval.arms import Arm
-from gistcast.eval.cache import Row, RowCache
-from gistcast.eval.codecs import Codec, Coded
+from gistcast.codec.errors import GistcastError
+from gistcast.eval.cache import Cache, Row
 from gistcast.eval.film import Picture, Strip
 from gistcast.eval.hull import full_rate
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
 from gistcast.eval.summary import OURS
-from gistcast.eval.sweep import Case, Step
+from gistcast.eval.sweep import Case, Curve
 from gistcast.eval.webp import encode_webp
+from gistcast.eval.work import decode
 
 _STRIP_PIXELS = 200_000  # of one strip, all its frames together
 
 
-Candidate = tuple[Step, Row]
+Candidate = tuple[Curve, Row]
 
 
-def make_strip(
-    case: Case,
-    curves: Iterable[tuple[Codec, Arm]],
-    cache: RowCache,
-    kept: Mapping[str, Coded],
-    budget: float,
-) -> Strip:
+def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float) -> Strip:
     """Pictures of a clip at `budget` bytes.
 
     Args:
         case: the clip.
-        curves: what was measured.
-        cache: where its rows are.
-        kept: payloads at hand by key; others are coded again.
+        curves: what was measured of it.
+        cache: where its payloads are.
         budget: bytes.
     """
-    candidates = list(_candidates(case, curves, cache))
-    film = _Film(case, kept, _shown_frames(case.clip))
+    candidates = [(curve, row) for curve in curves for row in curve.rows]
+    film = _Film(case, cache, _shown_frames(case.clip))
     pictures = [Picture("source", "", film.webp(case.clip))]
     ours = _best([c for c in candidates if _is_sketch(c[1])], budget, "psnr_rgb")
     limit = budget
@@ -73,25 +66,30 @@ class _Film:
     """Makes the pictures of one clip."""
 
     case: Case
-    kept: Mapping[str, Coded]
+    cache: Cache
     frames: tuple[int, ...]
 
     def picture(self, label: str, candidate: Candidate, *, who: bool = False) -> Picture:
         """What a candidate's row was measured on; `who` names the codec and arm."""
-        step, row = candidate
-        coded = self.kept.get(step.key(self.case)) or step.run(self.case)[0]
-        shown = step.shown(self.case, coded)[row["arm"]]
+        curve, row = candidate
+        _, step = curve.lookup(row["point"], self.cache)
+        if step.payload is None:
+            raise GistcastError(f"the cache lost a payload of {row['codec']} while it was in use")
+        shown = decode(step, step.payload, self.case.clip)[row["arm"]]
         note = (f"{row['codec']} {row['arm']}, " if who else "") + _note(row)
-        return Picture(label, note, self.webp(shown), tuple(self.case.meter.psnr_by_frame(shown)))
+        return Picture(label, note, self.webp(shown), tuple(row["psnr_by_frame"]))
 
     def ours(self, sketch: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
         """Text alone, latent alone, sketch and regenerated clip, as far as they were measured."""
-        refined = sketch[1]["arm"].replace("sketch", "refined")
+        of, row = sketch
+        refined = (row["arm"].replace("sketch", "refined"), row["point"])
         found = {
             "gist from text": [c for c in candidates if c[1]["arm"] == "text"],
             "gist from the latent": [c for c in candidates if c[1]["arm"] == "latent"],
             "sketch": [sketch],
-            "regenerated": [c for c in candidates if c[1]["arm"] == refined and c[0] == sketch[0]],
+            "regenerated": [
+                c for c in candidates if c[0] is of and (c[1]["arm"], c[1]["point"]) == refined
+            ],
         }
         return [self.picture(label, some[0]) for label, some in found.items() if some]
 
@@ -99,17 +97,6 @@ class _Film:
         """The chosen frames side by side."""
         rgb = clip_to_rgb(clip)[list(self.frames)]
         return encode_webp(np.concatenate(list(rgb), 1))
-
-
-def _candidates(
-    case: Case, curves: Iterable[tuple[Codec, Arm]], cache: RowCache
-) -> Iterable[Candidate]:
-    """Every step that was measured, once for each of its rows."""
-    for codec, arm in curves:
-        for point in codec.points:
-            step = Step(codec, arm, point)
-            for row in cache.get(step.key(case)) or ():
-                yield step, row
 
 
 def _is_sketch(row: Row) -> bool:

@@ -1,162 +1,250 @@
-"""Every codec at every operating point over every clip, one cached step at a time."""
+"""Every codec at every operating point over every clip, as far as it is not in the cache.
+
+    curves --next step that is not known--> engine --payload, figures--> cache --> rows
+
+A curve is followed from its coarsest point until a payload exceeds the ceiling, so its steps wait
+for one another; different curves do not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
-from pathlib import Path
-
-import av
+from typing import Any
 
 from gistcast.codec.clip import Clip
-from gistcast.codec.media import load_clip
-from gistcast.eval.arms import Arm
-from gistcast.eval.cache import Row, RowCache, clip_hash, key_of
-from gistcast.eval.codecs import Codec, Coded
-from gistcast.eval.metrics import DEFAULT, METRICS, Meter
-from gistcast.models.lpips import Lpips
-
-CLIP_FRAMES = 32
-
-
-@dataclass
-class Case:
-    """One clip at one size, with its meter (made when first asked for).
-
-    Attributes:
-        name: of the file, for people.
-        clip: the reference.
-        fps: frames a second.
-        text: what the clip shows, for codecs that send a description.
-        metrics: what is measured.
-        network: LPIPS, shared between cases.
-    """
-
-    name: str
-    clip: Clip
-    fps: Fraction
-    text: str | None = None
-    metrics: tuple[str, ...] = DEFAULT
-    network: Lpips | None = None
-    hash: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.hash = clip_hash(self.clip)
-
-    @cached_property
-    def meter(self) -> Meter:
-        """Measures against this clip."""
-        return Meter(self.clip, self.metrics, self.fps)
-
-
-def load_case(
-    path: str | Path,
-    size: tuple[int, int],
-    *,
-    text: str | None = None,
-    metrics: tuple[str, ...] = DEFAULT,
-    network: Lpips | None = None,
-    frames: int = CLIP_FRAMES,
-) -> Case:
-    """The first `frames` frames of a file, centre-cropped and scaled to `size` (width, height)."""
-    clip, info = load_clip(path, size=size, frames=frames)
-    return Case(Path(path).name, clip, info.fps, text, metrics, network)
+from gistcast.eval.arms import Arm, arms_for, plain_arms
+from gistcast.eval.cache import Cache, Figures, Row, clip_hash, key_of
+from gistcast.eval.codecs import Codec, Coded, Geometry
+from gistcast.eval.codecs.family import Member, codecs_of
+from gistcast.eval.engines import Engine
+from gistcast.eval.inputs import Source
+from gistcast.eval.metrics import METRICS
+from gistcast.eval.summary import OURS
+from gistcast.eval.work import ALWAYS, DECODE_SECONDS, PSNR_BY_FRAME, Step, clip_of, codec_of
 
 
 @dataclass(frozen=True)
-class Step:
-    """One payload: a codec at one point behind one arm; one row for each fill of the arm."""
+class Case:
+    """One clip at one size.
 
-    codec: Codec
-    arm: Arm
-    point: float
+    Attributes:
+        source: where it comes from.
+        size: (width, height).
+        geometry: of the clip.
+        fps: frames a second.
+        hash: of the clip.
+    """
 
-    def run(self, case: Case) -> tuple[Coded, list[Row]]:
-        """Encode, decode and measure."""
-        small = self.arm.reduce(case.clip)
-        coded = self.codec.code(small, case.fps, self.point, case.text)
-        shown = self.shown(case, coded)
-        return coded, [self._row(case, arm, coded, clip) for arm, clip in shown.items()]
+    source: Source
+    size: tuple[int, int]
+    geometry: Geometry
+    fps: Fraction
+    hash: str
 
-    def shown(self, case: Case, coded: Coded) -> dict[str, Clip]:
-        """What a viewer may see of a payload, by the name of the arm in `results.json`."""
-        if coded.variants:
-            return dict(coded.variants)
-        return {
-            self.arm.row_name(fill): self.arm.restore(coded.decoded, fill, case.clip)
-            for fill in self.arm.fills()
-        }
+    @property
+    def name(self) -> str:
+        """For people and rows."""
+        return self.source.name
 
-    def key(self, case: Case) -> str:
-        """Everything that the rows depend on, hashed."""
-        described = {"text": case.text} if self.codec.uses_text else {}
-        return key_of(
-            **described,
-            clip=case.hash,
-            fps=str(case.fps),
-            codec=self.codec.name,
-            settings=self.codec.settings(self.point),
-            arm=self.arm.name,
-            metrics=sorted([name, METRICS[name].version] for name in case.metrics),
-            libraries=[av.__version__, *map(str, av.library_versions.values())],
-        )
-
-    def _row(self, case: Case, arm: str, coded: Coded, shown: Clip) -> Row:
-        clip = case.clip
-        seconds = clip.frames / case.fps
-        row: Row = {
-            "codec": self.codec.name,
-            "arm": arm,
-            "clip": case.name,
-            "width": clip.width,
-            "height": clip.height,
-            "frames": clip.frames,
-            "point": self.point,
-            "bytes": coded.bytes,
-            "kbps": round(float(coded.bytes * 8 / seconds / 1000), 4),
-            "bpp": round(coded.bytes * 8 / clip.y.size, 6),
-            **case.meter.measure(shown),
-            "encode_seconds": round(coded.encode_seconds, 4),
-            "decode_seconds": round(coded.decode_seconds, 4),
-        }
-        if coded.layers:
-            row["layers"] = dict(coded.layers)
-        return row
+    @property
+    def clip(self) -> Clip:
+        """The reference."""
+        return clip_of(self.source, self.size)[0]
 
 
-def curve(
-    case: Case,
-    codec: Codec,
-    arm: Arm,
-    points: Sequence[float],
-    cache: RowCache,
-    ceiling: float,
-    keep: dict[str, Coded] | None = None,
-) -> Iterator[Row]:
-    """Rows of one codec and arm from the coarsest point on, until one exceeds `ceiling` bytes.
-
-    Args:
-        case, codec, arm: what is coded, by whom, behind what.
-        points: operating points, coarsest first.
-        cache: where rows are looked up and stored.
-        ceiling: bytes.
-        keep: takes what was coded anew, by key, for those who want its pictures.
+def load_case(source: Source, size: tuple[int, int]) -> Case:
+    """The clip of a source at `size` (width, height).
 
     Raises:
-        GistcastError: the codec cannot code this clip.
+        CorruptError: it cannot be read as video.
     """
-    for point in points:
-        step = Step(codec, arm, point)
-        key = step.key(case)
-        rows = cache.get(key)
-        if rows is None:
-            coded, rows = step.run(case)
-            cache.put(key, rows)
-            if keep is not None:
-                keep[key] = coded
-        for row in rows:
-            yield {**row, "clip": case.name}
-        if rows[0]["bytes"] > ceiling:
-            return
+    clip, fps = clip_of(source, size)
+    return Case(source, size, Geometry.of(clip), fps, clip_hash(clip))
+
+
+@dataclass
+class Curve:
+    """One codec behind one arm on one clip.
+
+    Attributes:
+        case, member, arm: who and what.
+        points: operating points, coarsest first.
+        metrics: what is measured.
+        ceiling: bytes beyond which the curve is not followed.
+        rows: what is known.
+        failure: "" or why the curve ends early.
+    """
+
+    case: Case
+    member: Member
+    arm: Arm
+    points: Sequence[float]
+    metrics: tuple[str, ...]
+    ceiling: float
+    rows: list[Row] = field(default_factory=list)
+    failure: str = ""
+    _at: int = 0
+
+    @property
+    def codec(self) -> Codec:
+        """Who codes."""
+        return codec_of(self.member, self.case.size)
+
+    def next_step(self, cache: Cache) -> tuple[str, Step] | None:
+        """Take rows from the cache up to the first step that is to be done: its key and itself;
+        None at the end of the curve."""
+        while self._at < len(self.points) and not self.failure:
+            key, step = self.lookup(self.points[self._at], cache)
+            if step.payload is None or not _complete(step):
+                return key, step
+            self._add_rows(step, step.payload, step.known)
+        return None
+
+    def lookup(self, point: float, cache: Cache) -> tuple[str, Step]:
+        """The step of a point, with what is known of it, and its key."""
+        case = self.case
+        key = self._key(point)
+        known = cache.figures(key, versions(self.metrics))
+        payload = cache.payload(key)
+        return key, Step(
+            case.source, case.size, self.member, self.arm, point, self.metrics, payload, known
+        )
+
+    def _key(self, point: float) -> str:
+        codec = self.codec
+        described = {"text": self.case.source.text} if codec.uses_text else {}
+        return key_of(
+            **described,
+            clip=self.case.hash,
+            fps=str(self.case.fps),
+            codec=codec.name,
+            mode=codec.mode,
+            settings=codec.settings(point),
+            arm=self.arm.name,
+        )
+
+    def _add_rows(self, step: Step, payload: Coded, figures: Figures) -> None:
+        self._at += 1
+        for shown, values in figures.items():
+            self.rows.append(self._row(step.point, payload, shown, values))
+        if payload.bytes > self.ceiling:
+            self._at = len(self.points)
+
+    def _row(self, point: float, payload: Coded, shown: str, values: dict[str, Any]) -> Row:
+        case, codec = self.case, self.codec
+        pixels = case.geometry.frames * case.geometry.height * case.geometry.width
+        seconds = case.geometry.frames / case.fps
+        row: Row = {
+            "codec": codec.name,
+            "mode": codec.mode,
+            "arm": shown,
+            "clip": case.name,
+            "width": case.geometry.width,
+            "height": case.geometry.height,
+            "frames": case.geometry.frames,
+            "point": point,
+            "bytes": payload.bytes,
+            "kbps": round(float(payload.bytes * 8 / seconds / 1000), 4),
+            "bpp": round(payload.bytes * 8 / pixels, 6),
+            **{name: values[name] for name in self.metrics},
+            "encode_seconds": round(payload.seconds, 4),
+            "decode_seconds": values[DECODE_SECONDS],
+            "psnr_by_frame": values[PSNR_BY_FRAME],
+        }
+        if payload.layers:
+            row["layers"] = dict(payload.layers)
+        return row
+
+    def fail(self, reason: str) -> None:
+        """End the curve; its rows so far stay."""
+        self.failure = f"{self.case.name}: {self.codec.name} {self.arm.name}: {reason}"
+
+
+def curves_of(
+    case: Case, specs: Sequence[str], metrics: tuple[str, ...], device: str, ceiling: float
+) -> Iterator[Curve]:
+    """Every curve of a clip: each codec that the names stand for behind each of its arms.
+
+    Ours codes clips as they are: it has its own ways to spend fewer bytes. A real-time mode drops
+    no frames, as it would have to wait for the later one of two.
+    """
+    for spec in specs:
+        for index, codec in enumerate(codecs_of(spec, case.size, device)[0]):
+            member = Member(spec, index, device)
+            arms = plain_arms(case.geometry) if codec.mode else arms_for(case.geometry)
+            for arm in [Arm()] if codec.name == OURS else arms:
+                yield Curve(case, member, arm, codec.points, metrics, ceiling)
+
+
+def versions(metrics: Iterable[str]) -> dict[str, int]:
+    """Versions of the metrics, and of what is measured always."""
+    return {name: METRICS[name].version for name in metrics} | ALWAYS
+
+
+def _complete(step: Step) -> bool:
+    wanted = versions(step.metrics)
+    return bool(step.known) and all(set(wanted) <= set(of) for of in step.known.values())
+
+
+def run_curves(
+    curves: Sequence[Curve],
+    cache: Cache,
+    engine: Engine,
+    ended: Callable[[Curve], None] = lambda _: None,
+) -> None:
+    """Fill in the rows of all curves.
+
+    Args:
+        curves: clip by clip, so that workers can keep a clip at hand.
+        cache: where everything is looked up and kept, step by step.
+        engine: where steps run.
+        ended: called with each curve that has ended, for a progress bar.
+
+    Raises:
+        GistcastError: the engine broke down; the cache has what was done.
+    """
+    active: dict[Any, tuple[Curve, str, Step]] = {}
+    waiting = _first_steps(curves, cache, ended)
+    try:
+        while True:
+            while len(active) < engine.workers and (start := next(waiting, None)) is not None:
+                active[engine.submit(start[2])] = start
+            if not active:
+                return
+            for handle, done in engine.wait(active.keys()):
+                curve, key, step = active.pop(handle)
+                _take(curve, key, step, done, cache)
+                following = curve.next_step(cache)
+                if following is None:
+                    ended(curve)
+                else:
+                    active[engine.submit(following[1])] = (curve, *following)
+    finally:
+        if active:  # an error or an interrupt: nobody waits for these any more
+            active.clear()
+
+
+def _first_steps(
+    curves: Sequence[Curve], cache: Cache, ended: Callable[[Curve], None]
+) -> Iterator[tuple[Curve, str, Step]]:
+    for curve in curves:
+        step = curve.next_step(cache)
+        if step is None:
+            ended(curve)
+        else:
+            yield curve, *step
+
+
+def _take(curve: Curve, key: str, step: Step, done: Any, cache: Cache) -> None:
+    """Keep what a step brought."""
+    if done.failure:
+        curve.fail(done.failure)
+        return
+    payload = done.payload or step.payload
+    if done.payload is not None:
+        cache.keep_payload(key, done.payload)
+    cache.keep_figures(key, done.figures, versions(curve.metrics))
+    merged = {shown: step.known.get(shown, {}) | of for shown, of in done.figures.items()}
+    curve._add_rows(replace(step, payload=payload), payload, merged)

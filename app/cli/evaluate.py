@@ -6,16 +6,24 @@ import argparse
 import json
 import shlex
 import sys
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gistcast.cli import common
+from gistcast.codec.clip import MAX_FRAMES
 
-VIDEO = {".mp4", ".mkv", ".webm", ".avi", ".mov", ".y4m"}
+if TYPE_CHECKING:
+    from gistcast.eval.inputs import Source
 
 EPILOG = """examples:
   gistcast eval in.mp4 -o out/                           every codec, 64x64
   gistcast eval clips/ -o out/ --sizes 64,128 --codecs gistcast,x265,svt-av1
   gistcast eval in.mp4 -o out/ --quick                   a first look within a minute
+  gistcast eval in.mp4 -o out/ --codecs gistcast,./mine.py:CODEC       your own codec
+  gistcast eval clips/ -o out/ --metrics default,vmaf    VMAF as well
+
+A stopped run resumes: what was coded and measured is in DIR/cache.sqlite.
 """
 
 
@@ -27,16 +35,33 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("inputs", metavar="IN", nargs="+", help="videos, or folders of them")
+    parser.add_argument(
+        "inputs", metavar="IN", nargs="+",
+        help="videos, raw .yuv, folders of videos or of pictures, manifests",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", required=True, metavar="DIR", type=Path)
-    parser.add_argument("--codecs", type=_names, metavar="A,B", help="default: all")
+    parser.add_argument("--codecs", type=_names, metavar="A,B", help="default: all standards")
     parser.add_argument("--sizes", type=_sizes, default=((64, 64),), help="such as 64,128x96")
-    parser.add_argument("--metrics", type=_names, metavar="A,B", help="default: all")
+    parser.add_argument(
+        "--metrics", type=_names, metavar="A,B", default=("default",),
+        help="default, all, or names: see docs/evaluation.md",
+    )  # fmt: skip
     parser.add_argument("--points", type=int, help="points on every curve")
     parser.add_argument("--quick", action="store_true", help="few arms and points")
+    parser.add_argument("--clips", type=int, metavar="N", help="N clips, evenly out of the inputs")
+    parser.add_argument("--frames", type=int, default=MAX_FRAMES, help="frames of a clip")
+    parser.add_argument("--start", type=int, default=0, help="first frame")
+    parser.add_argument("--fps", type=Fraction, help="of picture folders and raw video")
+    parser.add_argument("--raw", metavar="WxH[@FPS][:FORMAT]", help="geometry of raw video")
     parser.add_argument("--text", help="description of the clips, for the row of text alone")
     parser.add_argument("--manifest", type=Path, help="JSON rows with `file` and `caption`")
-    parser.add_argument("--cache", type=Path, help="rows measured before (default: in DIR)")
+    parser.add_argument(
+        "--read", type=Path, nargs="*", default=(), metavar="JSON",
+        help="curves of others in CompressAI's form, shown beside ours",
+    )  # fmt: skip
+    parser.add_argument("--cache", type=Path, help="what was measured before (default: in DIR)")
+    parser.add_argument("--jobs", type=int, help="steps at a time (default: a processor each)")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where to run")
     parser.add_argument("--json", action="store_true", help="print the summary on stdout")
     common.add_device(parser)
     parser.set_defaults(run=run)
@@ -50,47 +75,52 @@ def _sizes(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(common.parse_size(p if "x" in p else f"{p}x{p}") for p in text.split(","))
 
 
-def _files(inputs: list[str]) -> list[str]:
-    found = []
-    for name in inputs:
-        path = Path(name)
-        if path.is_dir():
-            found += sorted(str(p) for p in path.iterdir() if p.suffix.lower() in VIDEO)
-        else:
-            found.append(name)
-    return found
+def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names with `default` and `all` spelled out; `all` leaves out what cannot be measured here."""
+    from gistcast.eval.metrics import DEFAULT, METRICS
+
+    spelled = {
+        "default": DEFAULT,
+        "all": tuple(name for name, metric in METRICS.items() if not metric.available()),
+    }
+    return tuple(dict.fromkeys(one for name in names for one in spelled.get(name, (name,))))
 
 
-def _texts(args: argparse.Namespace, files: list[str]) -> dict[str, str]:
-    if args.text:
-        return {Path(f).name: args.text for f in files}
-    if args.manifest:
-        rows = json.loads(args.manifest.read_text())
-        return {Path(row["file"]).name: row["caption"] for row in rows}
-    return {}
+def _sources(args: argparse.Namespace) -> list[Source]:
+    from gistcast.eval.codecs import spread
+    from gistcast.eval.inputs import Options, find_sources, parse_raw
+
+    options = Options(args.frames, args.start, args.fps, parse_raw(args.raw) if args.raw else None)
+    found = find_sources(args.inputs, options, manifest=args.manifest, text=args.text)
+    return [found[int(at)] for at in spread(range(len(found)), args.clips)]
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure."""
-    from gistcast.eval.metrics import DEFAULT
-    from gistcast.eval.run import CODECS, run_eval
+    from gistcast.eval.codecs.family import NAMES
+    from gistcast.eval.compressai import read_curve
+    from gistcast.eval.run import Plan, run_eval
 
-    files = _files(args.inputs)
-    report = run_eval(
-        files,
-        args.output,
-        codecs=args.codecs or CODECS,
+    plan = Plan(
+        sources=_sources(args),
+        codecs=args.codecs or NAMES,
         sizes=args.sizes,
-        metrics=args.metrics or DEFAULT,
+        metrics=_metrics(args.metrics),
         points=args.points,
         quick=args.quick,
-        texts=_texts(args, files),
         device=args.device,
+    )
+    report = run_eval(
+        plan,
+        args.output,
         cache=args.cache,
+        engine=args.engine,
+        jobs=args.jobs,
+        outside=[read_curve(path) for path in args.read],
         command=shlex.join(["gistcast", *sys.argv[1:]]),
     )
-    results = json.loads((args.output / "results.json").read_text())
     if args.json:
+        results = json.loads((args.output / "results.json").read_text())
         print(json.dumps({"report": str(report), "summary": results["summary"]}))
     else:
         print(f"report: {report}", file=sys.stderr)

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from gistcast.codec.errors import UsageError
-from gistcast.eval.codecs.base import Codec, Coded, spread
+from gistcast.eval.codecs.base import Codec, Coded, Geometry, spread
+from gistcast.eval.codecs.executable import ExecutableCodec
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec
-from gistcast.eval.codecs.svtav1 import SVT_AV1
-from gistcast.eval.codecs.vp9 import VP9
-from gistcast.eval.codecs.x264 import X264
-from gistcast.eval.codecs.x265 import X265
+from gistcast.eval.codecs.libaom import LIBAOM, LIBAOM_REALTIME
+from gistcast.eval.codecs.svtav1 import SVT_AV1, SVT_AV1_REALTIME
+from gistcast.eval.codecs.vp8 import VP8, VP8_REALTIME
+from gistcast.eval.codecs.vp9 import VP9, VP9_REALTIME
+from gistcast.eval.codecs.vvenc import VVENC
+from gistcast.eval.codecs.x264 import X264, X264_REALTIME
+from gistcast.eval.codecs.x265 import X265, X265_REALTIME
 
-STANDARD: tuple[FfmpegCodec, ...] = (X264, X265, VP9, SVT_AV1)
+#: every standard codec in each of its modes
+STANDARD: tuple[FfmpegCodec | ExecutableCodec, ...] = (
+    X264,
+    X264_REALTIME,
+    X265,
+    X265_REALTIME,
+    VP8,
+    VP8_REALTIME,
+    VP9,
+    VP9_REALTIME,
+    SVT_AV1,
+    SVT_AV1_REALTIME,
+    LIBAOM,
+    LIBAOM_REALTIME,
+    VVENC,
+)
+STANDARD_NAMES = tuple(dict.fromkeys(codec.name for codec in STANDARD))
 
-__all__ = ["STANDARD", "Codec", "Coded", "spread", "standard_codec"]
+__all__ = ["STANDARD", "STANDARD_NAMES", "Codec", "Coded", "Geometry", "spread", "standard_codecs"]
 
 
-def standard_codec(name: str) -> FfmpegCodec:
-    """The standard codec of that name.
+def standard_codecs(name: str) -> list[Codec]:
+    """The standard codec of that name in each of its modes.
 
     Raises:
         UsageError: there is none.
     """
-    for codec in STANDARD:
-        if codec.name == name:
-            return codec
-    raise UsageError(f"no codec {name!r}; there are {', '.join(c.name for c in STANDARD)}")
+    found: list[Codec] = [codec for codec in STANDARD if codec.name == name]
+    if not found:
+        raise UsageError(f"no codec {name!r}; there are {', '.join(STANDARD_NAMES)}")
+    return found

@@ -1,4 +1,4 @@
-"""H.264 and H.265 byte streams reduced to what a decoder needs (ITU-T H.264/H.265 Annex B)."""
+"""H.264, H.265 and H.266 byte streams reduced to what a decoder needs (ITU-T, Annex B)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ _START = b"\0\0\1"
 
 _H264_SEI, _H264_DELIMITER = 6, 9
 _H265_DELIMITER, _H265_PREFIX_SEI, _H265_SUFFIX_SEI = 35, 39, 40
+_H266_DELIMITER, _H266_PREFIX_SEI, _H266_SUFFIX_SEI = 20, 23, 24
 
 
 def nal_units(stream: bytes) -> Iterator[bytes]:
@@ -30,3 +31,9 @@ def strip_h265(packet: bytes) -> bytes:
     """Drop SEI and delimiters; short start codes."""
     dropped = (_H265_DELIMITER, _H265_PREFIX_SEI, _H265_SUFFIX_SEI)
     return b"".join(_START + u for u in nal_units(packet) if u[0] >> 1 & 0x3F not in dropped)
+
+
+def strip_h266(packet: bytes) -> bytes:
+    """Drop SEI and delimiters; short start codes."""
+    dropped = (_H266_DELIMITER, _H266_PREFIX_SEI, _H266_SUFFIX_SEI)
+    return b"".join(_START + u for u in nal_units(packet) if u[1] >> 3 not in dropped)

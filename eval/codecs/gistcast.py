@@ -1,16 +1,16 @@
 """gistcast itself, measured as a user gets it: the bytes of a complete one-clip file.
 
-clip --encode_video--> file --decode_video--> gist, sketch, refined clip
+clip --encode_video--> file --decode_video--> sketch, refined clip
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from gistcast.codec.errors import GistcastError, ModelError
 from gistcast.codec.file import decode_video, encode_video, read_gist
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import LATENT, TEXT
-from gistcast.codec.protocol import GistModel, Refiner
-from gistcast.eval.codecs.base import Coded, spread
+from gistcast.codec.protocol import GistModel
+from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
+from gistcast.eval.summary import OURS, size_scale
 
 CLIP_BYTES = (120, 200, 300, 450, 640, 1050, 1500, 2000, 3000)  #: points at 64 x 64
 
@@ -36,7 +37,8 @@ class GistcastCodec:
         arm: prefix of the arms in `results.json`.
         layers: the last layer that is sent: text, latent or residual.
         latent: whether a latent goes before the residual: off, on or auto.
-        model, refiner: the networks, where they are wanted.
+        networks: which to load: "gist", "refiner", both or none.
+        device: auto, cpu or cuda, for the networks.
         points: bytes of a whole file; a single 0 where there is nothing to choose.
         preset: encoder effort.
     """
@@ -44,36 +46,30 @@ class GistcastCodec:
     arm: str = ""
     layers: str = "residual"
     latent: str = "off"
-    model: GistModel | None = None
-    refiner: Refiner | None = None
+    networks: frozenset[str] = frozenset()
+    device: str = "auto"
     points: tuple[float, ...] = CLIP_BYTES
     preset: str = "medium"
-    name: str = "gistcast"
+    name: str = OURS
+    mode: str = DELAY_MATCHED
     counted: str = "size of a complete one-clip .gist file"
-    uses_text: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "uses_text", self.layers == "text")
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of the codec's and the networks' sources, tables and weights."""
-        digest = hashlib.sha256()
-        for path in _sources(self.model is not None or self.refiner is not None):
-            digest.update(path.name.encode() + path.read_bytes())
-        return digest.hexdigest()[:12]
+    @property
+    def uses_text(self) -> bool:
+        """Whether the description is sent."""
+        return self.layers == "text"
 
     def settings(self, point: float) -> str:
         """The options of `gistcast encode`, and a fingerprint of the code and the weights."""
         rate = f"--clip-bytes {point:g} " if point else ""
-        refined = "refined and not" if self.refiner else "not refined"
+        refined = "refined and not" if "refiner" in self.networks else "not refined"
         return (
             f"{rate}--layers {self.layers} --latent {self.latent} --preset {self.preset} "
-            f"(arm {self.arm}, {refined}, code {self.fingerprint})"
+            f"(arm {self.arm}, {refined}, code {fingerprint(bool(self.networks))})"
         )
 
-    def code(self, clip: Clip, fps: Fraction, point: float, text: str | None = None) -> Coded:
-        """Encode to a file and decode it.
+    def encode(self, clip: Clip, fps: Fraction, point: float, text: str | None = None) -> Coded:
+        """Code to a file.
 
         Raises:
             GistcastError: text is to be sent and there is none, or the limit cannot be met.
@@ -81,28 +77,8 @@ class GistcastCodec:
         if self.uses_text and not text:
             raise GistcastError("the clip has no description to send")
         info = VideoInfo(clip.width, clip.height, fps)
+        model = self._model()
         begin = time.perf_counter()
-        data = self._encode(clip, info, int(point), text)
-        middle = time.perf_counter()
-        # decoded without a refiner first: its seconds are those of the sketch
-        sketch = next(iter(decode_video(data, self.model)))
-        end = time.perf_counter()
-        variants = {self._name("sketch"): sketch.sketch}
-        views = {"gist": sketch.gist, "sketch": sketch.sketch}
-        if self.refiner is not None:
-            refined = next(iter(decode_video(data, self.model, self.refiner))).clip
-            variants[self._name("refined")] = views["regenerated"] = refined
-        return Coded(
-            (data,), sketch.sketch, middle - begin, end - middle, variants, views, _layers(data)
-        )
-
-    def _name(self, variant: str) -> str:
-        if self.layers != "residual":
-            return self.layers if variant == "sketch" else f"{self.layers}-{variant}"
-        return f"{self.arm}-{variant}" if self.arm else variant
-
-    def _encode(self, clip: Clip, info: VideoInfo, limit: int, text: str | None) -> bytes:
-        """A file of at most `limit` bytes: the stream header counts, too."""
         settings = EncodeSettings(
             clip_frames=next(n for n in CLIP_FRAMES if n >= clip.frames),
             preset=self.preset,
@@ -110,45 +86,93 @@ class GistcastCodec:
             latent=self.latent,
             text=text if self.uses_text else None,
         )
-        if limit:
-            header = len(Encoder(info, settings, self.model).header)
-            settings = replace(settings, clip_bytes=limit - header)
-        return encode_video([clip], info, settings, self.model)
+        if point:
+            header = len(Encoder(info, settings, model).header)
+            settings = replace(settings, clip_bytes=int(point) - header)
+        data = encode_video([clip], info, settings, model)
+        return Coded((data,), (), time.perf_counter() - begin, _layers(data))
+
+    def decode(self, coded: Coded, like: Geometry) -> Mapping[str, Clip]:
+        """The sketch, and the refined clip where there is a refiner.
+
+        Raises:
+            GistcastError: it cannot be decoded.
+        """
+        (data,) = coded.packets
+        model = self._model()
+        shown = {self._name("sketch"): next(iter(decode_video(data, model))).sketch}
+        if "refiner" in self.networks:
+            refiner = _network("refiner", self.device)
+            shown[self._name("refined")] = next(iter(decode_video(data, model, refiner))).clip
+        return shown
+
+    def _model(self) -> GistModel | None:
+        return _network("gist", self.device) if "gist" in self.networks else None
+
+    def _name(self, variant: str) -> str:
+        if self.layers != "residual":
+            return self.layers if variant == "sketch" else f"{self.layers}-{variant}"
+        return f"{self.arm}-{variant}" if self.arm else variant
 
 
 def gistcast_codecs(
-    device: str, scale: float = 1.0, count: int | None = None
+    device: str, size: tuple[int, int] = (64, 64), preset: str = ""
 ) -> tuple[list[GistcastCodec], list[str]]:
     """Every way in which gistcast is measured, and what was left out and why.
 
     Args:
         device: auto, cpu or cuda, for the networks.
-        scale: points are multiplied by this (larger frames take more bytes).
-        count: points a curve; None takes all.
+        size: (width, height) of the clips: points grow with it.
+        preset: the sketch alone at this encoder effort; "" takes every choice of layers at the
+            default effort.
+
+    Raises:
+        UsageError: an unknown preset.
     """
-    points = [float(round(b * scale)) for b in spread(CLIP_BYTES, count)]
+    points = tuple(float(round(b * size_scale(*size))) for b in CLIP_BYTES)
+    if preset:
+        EncodeSettings(preset=preset)  # refuses an unknown one
+        return [GistcastCodec(preset, points=points, preset=preset)], []
     left_out: list[str] = []
-    refiner = _load("refiner", device, left_out)
-    found = [GistcastCodec(refiner=refiner, points=tuple(points))]
-    model = _load("gist", device, left_out)
-    if model is not None:
+    have = frozenset(what for what in ("gist", "refiner") if _usable(what, device, left_out))
+    found = [
+        GistcastCodec(networks=have & {"refiner"}, device=device, points=points),
+    ]
+    if "gist" in have:
+        nothing = (0.0,)
         found += [
-            GistcastCodec("gist", latent="on", model=model, points=tuple(points)),
-            GistcastCodec(layers="latent", latent="on", model=model, refiner=refiner, points=(0,)),
-            GistcastCodec(layers="text", model=model, refiner=refiner, points=(0,)),
+            GistcastCodec("gist", "residual", "on", frozenset({"gist"}), device, points),
+            GistcastCodec("", "latent", "on", have, device, nothing),
+            GistcastCodec("", "text", "off", have, device, nothing),
         ]
     return found, left_out
 
 
-def _load(what: str, device: str, left_out: list[str]) -> Any:
-    from gistcast.models import training, zoo
-
+def _usable(what: str, device: str, left_out: list[str]) -> bool:
     try:
-        where = training.pick_device(device)
-        return zoo.load_gist(where) if what == "gist" else zoo.load_refiner(where)
+        _network(what, device)
     except ModelError as error:
         left_out.append(f"gistcast without its {what} network: {error}")
-        return None
+        return False
+    return True
+
+
+@cache
+def _network(what: str, device: str) -> Any:
+    """A network, loaded once a process."""
+    from gistcast.models import training, zoo
+
+    where = training.pick_device(device)
+    return zoo.load_gist(where) if what == "gist" else zoo.load_refiner(where)
+
+
+@cache
+def fingerprint(networks: bool) -> str:
+    """Hash of the codec's and the networks' sources, tables and weights."""
+    digest = hashlib.sha256()
+    for path in _sources(networks):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _layers(data: bytes) -> dict[str, int]:

@@ -1,8 +1,12 @@
-"""H.264 by x264: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame."""
+"""H.264 by x264: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame.
+
+Real time: preset fast, tune zerolatency.
+"""
 
 from __future__ import annotations
 
 from gistcast.eval.codecs.annexb import strip_h264
+from gistcast.eval.codecs.base import REALTIME
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec, joined
 
 
@@ -19,12 +23,30 @@ def _options(crf: float) -> dict[str, str]:
     return {"preset": "veryslow", "tune": "psnr", "x264-params": params}
 
 
+def _realtime(crf: float) -> dict[str, str]:
+    params = joined({"crf": f"{crf:g}", "keyint": "infinite", "scenecut": 0, "threads": 1})
+    return {"preset": "fast", "tune": "psnr,zerolatency", "x264-params": params}
+
+
+_POINTS = (51, 47, 43, 39, 34, 29, 24, 18)
+_COUNTED = "Annex B stream, parameter sets once, three-byte start codes, no SEI, no container"
+
 X264 = FfmpegCodec(
     name="x264",
     encoder="libx264",
     decoder="h264",
     options=_options,
     strip=strip_h264,
-    points=(51, 47, 43, 39, 34, 29, 24, 18),
-    counted="Annex B stream, parameter sets once, three-byte start codes, no SEI, no container",
+    points=_POINTS,
+    counted=_COUNTED,
+)
+X264_REALTIME = FfmpegCodec(
+    name="x264",
+    encoder="libx264",
+    decoder="h264",
+    options=_realtime,
+    strip=strip_h264,
+    points=_POINTS,
+    counted=_COUNTED,
+    mode=REALTIME,
 )

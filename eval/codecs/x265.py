@@ -1,27 +1,49 @@
-"""H.265 by x265: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame."""
+"""H.265 by x265: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame.
+
+Real time: preset fast, tune zerolatency, without psychovisual tools.
+
+A coding tree unit is smaller than the frame: where one unit spans the frame (64 x 64 and the
+default of 64), x265 4.x is not deterministic and its pictures drift away from the decoder's, up
+to 6 dB by the last frame.
+"""
 
 from __future__ import annotations
 
 from gistcast.eval.codecs.annexb import strip_h265
-from gistcast.eval.codecs.ffmpeg import FfmpegCodec, joined
+from gistcast.eval.codecs.base import REALTIME
+from gistcast.eval.codecs.ffmpeg import Adapted, FfmpegCodec, joined
+
+_POINTS = (51, 46, 41, 36, 31, 26, 20)
+_COUNTED = "Annex B stream, parameter sets once, three-byte start codes, no SEI, no container"
+_ALWAYS: dict[str, str | int] = {
+    "keyint": -1,
+    "scenecut": 0,
+    "info": 0,
+    "hash": 0,
+    "pools": "none",
+    "frame-threads": 1,
+    "log-level": "none",
+}
 
 
 def _options(crf: float) -> dict[str, str]:
-    params = joined(
-        {
-            "crf": f"{crf:g}",
-            "keyint": -1,
-            "scenecut": 0,
-            "rc-lookahead": 32,
-            "info": 0,
-            "hash": 0,
-            "pools": "none",
-            "frame-threads": 1,
-            "log-level": "none",
-        }
-    )
+    params = joined({"crf": f"{crf:g}", "rc-lookahead": 32, **_ALWAYS})
     return {"preset": "veryslow", "tune": "psnr", "x265-params": params}
 
+
+def _realtime(crf: float) -> dict[str, str]:
+    # one tune at a time: what "psnr" would switch off is named
+    psnr = {"aq-mode": 0, "psy-rd": 0, "psy-rdoq": 0}
+    params = joined({"crf": f"{crf:g}", **psnr, **_ALWAYS})
+    return {"preset": "fast", "tune": "zerolatency", "x265-params": params}
+
+
+def _with_ctu(options: dict[str, str], side: int) -> dict[str, str]:
+    ctu = max((size for size in (64, 32, 16) if size < side), default=16)
+    return options | {"x265-params": f"{options['x265-params']}:ctu={ctu}"}
+
+
+_CTU = Adapted(_with_ctu, "ctu is the largest of 64, 32, 16 below the shorter side")
 
 X265 = FfmpegCodec(
     name="x265",
@@ -29,6 +51,18 @@ X265 = FfmpegCodec(
     decoder="hevc",
     options=_options,
     strip=strip_h265,
-    points=(51, 46, 41, 36, 31, 26, 20),
-    counted="Annex B stream, parameter sets once, three-byte start codes, no SEI, no container",
+    points=_POINTS,
+    counted=_COUNTED,
+    adapt=_CTU,
+)
+X265_REALTIME = FfmpegCodec(
+    name="x265",
+    encoder="libx265",
+    decoder="hevc",
+    options=_realtime,
+    strip=strip_h265,
+    points=_POINTS,
+    counted=_COUNTED,
+    mode=REALTIME,
+    adapt=_CTU,
 )

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import rgb_to_clip
-from gistcast.eval.sweep import Case
+from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.eval.inputs import Source
+from gistcast.eval.sweep import Case, load_case
 from gistcast.models.lpips import Lpips, load_lpips
 
 torch.set_num_threads(1)
@@ -49,10 +51,20 @@ def network() -> Lpips:
     return load_lpips()
 
 
-@pytest.fixture
-def case(short_clip: Clip, network: Lpips) -> Case:
+@pytest.fixture(scope="session")
+def source(short_clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """`short_clip` as a file."""
+    path = tmp_path_factory.mktemp("sources") / "disc.y4m"
+    writer = VideoWriter(path, VideoInfo(64, 64, Fraction(25)))
+    writer.write(short_clip)
+    writer.close()
+    return Source("disc", path)
+
+
+@pytest.fixture(scope="session")
+def case(source: Source) -> Case:
     """A case to sweep."""
-    return Case("disc", short_clip, Fraction(25), network=network)
+    return load_case(source, (64, 64))
 
 
 def noisy(rgb: NDArray[np.uint8], amount: int) -> NDArray[np.uint8]:

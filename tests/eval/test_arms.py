@@ -7,7 +7,17 @@ import pytest
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
-from gistcast.eval.arms import FADE, HOLD, Arm, arms_for, fill_weights, kept_frames, resize
+from gistcast.eval.arms import (
+    FADE,
+    HOLD,
+    Arm,
+    arms_for,
+    fill_weights,
+    kept_frames,
+    plain_arms,
+    resize,
+)
+from gistcast.eval.codecs import Geometry
 
 
 def ramp(frames: int) -> Clip:
@@ -17,10 +27,13 @@ def ramp(frames: int) -> Clip:
 
 
 def test_all_arms_of_a_clip_have_their_names() -> None:
-    names = [arm.name for arm in arms_for(32)]
+    names = [arm.name for arm in arms_for(Geometry(32, 64, 64))]
     assert names[:6] == ["full", "drop-16", "drop-8", "drop-4", "drop-2", "drop-1"]
     assert names[6:] == ["half", *(f"half-{name}" for name in names[1:6])]
-    assert [arm.name for arm in arms_for(4, half=False)] == ["full", "drop-2", "drop-1"]
+    large = [arm.name for arm in arms_for(Geometry(32, 128, 128))]
+    assert large == [*names, "quarter", *(f"quarter-{name}" for name in names[1:6])]
+    assert [arm.name for arm in arms_for(Geometry(4, 32, 32))] == ["full", "drop-2", "drop-1"]
+    assert [arm.name for arm in plain_arms(Geometry(32, 64, 64))] == ["full", "half"]
     assert Arm(keep=8).row_name(FADE) == "drop-8-fade"
     with pytest.raises(UsageError):
         Arm(scale=3)
@@ -77,3 +90,8 @@ def test_scaling_keeps_flat_colours_exact() -> None:
 def test_everything_kept_is_the_clip_itself(clip: Clip) -> None:
     arm = Arm()
     assert arm.restore(arm.reduce(clip), "", clip) is clip
+
+
+@pytest.mark.parametrize("arm", arms_for(Geometry(32, 128, 128)), ids=lambda arm: arm.name)
+def test_the_geometry_is_that_of_the_clip_that_is_coded(arm: Arm, clip: Clip) -> None:
+    assert arm.geometry(Geometry.of(clip)) == Geometry.of(arm.reduce(clip))
