@@ -23,6 +23,9 @@ from gistcast.codec.protocol import GistModel, Refiner
 
 Frames = NDArray[np.uint8]
 
+#: what stage 2 can be asked to favour
+REFINE = ("fidelity", "balanced", "detail", "off")
+
 
 def load_model(settings: EncodeSettings, device: str = "auto") -> GistModel | None:
     """The gist model, if the settings need one (imports torch only then)."""
@@ -39,11 +42,17 @@ def _gist_model(device: str) -> GistModel:
 
 
 def models_for(
-    header: Header, *, refine: bool, device: str = "auto"
+    header: Header, *, refine: str, device: str = "auto"
 ) -> tuple[GistModel | None, Refiner | None]:
-    """The networks that decoding a stream takes: its gist model, and the refiner if wanted."""
+    """The networks that decoding a stream takes: its gist model, and the refiner unless off.
+
+    Raises:
+        UsageError: `refine` is not one of `REFINE`.
+    """
+    if refine not in REFINE:
+        raise UsageError(f"refine must be one of {', '.join(REFINE)}, not {refine!r}")
     model = _gist_model(device) if header.model_id else None
-    if not refine:
+    if refine == "off":
         return model, None
     from gistcast.models.training import pick_device
     from gistcast.models.zoo import load_refiner
@@ -140,20 +149,19 @@ def encode(
     return b"".join(out)
 
 
-def decode(
-    data: bytes, *, refine: bool = True, mode: str = "balanced", device: str = "auto"
-) -> Frames:
+def decode(data: bytes, *, refine: str = "balanced", device: str = "auto") -> Frames:
     """Decode a `.gist` file to RGB frames, uint8 (T, H, W, 3).
 
     Args:
-        refine: run stage 2; without it the sketch is returned.
-        mode: fidelity, balanced or detail.
+        refine: what stage 2 favours: fidelity, balanced or detail; off leaves the sketch.
+        device: auto, cpu or cuda.
 
     Raises:
+        UsageError: another word for `refine`.
         CorruptError: not a readable `.gist` file.
         ModelError: coded with tables or a model that are not at hand.
     """
-    video = Video(data, refine=refine, mode=mode, device=device)
+    video = Video(data, refine=refine, device=device)
     return np.concatenate([clip_to_rgb(c.clip) for c in video])
 
 
@@ -165,13 +173,11 @@ class Video:
         coded: the clips' packets and what was damaged.
     """
 
-    def __init__(
-        self, data: bytes, *, refine: bool = True, mode: str = "balanced", device: str = "auto"
-    ) -> None:
+    def __init__(self, data: bytes, *, refine: str = "balanced", device: str = "auto") -> None:
         self.coded: GistFile = read_gist(data)
         self.header = self.coded.header
         model, refiner = models_for(self.header, refine=refine, device=device)
-        self._decoder = Decoder(self.coded.header_bytes, model, refiner, mode)
+        self._decoder = Decoder(self.coded.header_bytes, model, refiner, refine)
 
     def __len__(self) -> int:
         return len(self.coded.clips)
@@ -184,10 +190,8 @@ class Video:
         return (self[index] for index in range(len(self)))
 
 
-def open(
-    path: str | Path, *, refine: bool = True, mode: str = "balanced", device: str = "auto"
-) -> Video:
-    """Open a `.gist` file.
+def open(path: str | Path, *, refine: str = "balanced", device: str = "auto") -> Video:
+    """Open a `.gist` file; `refine` and `device` as of `decode`.
 
     Raises:
         UsageError: no such file.
@@ -198,4 +202,4 @@ def open(
     with builtins.open(path, "rb") as file:
         data = file.read()
     parse_header(data)
-    return Video(data, refine=refine, mode=mode, device=device)
+    return Video(data, refine=refine, device=device)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from gistcast.api import models_for
+from gistcast.api import REFINE, models_for
 from gistcast.cli import common
 from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import LAYER_SETS
@@ -17,7 +17,8 @@ from gistcast.codec.media import VideoInfo, VideoWriter
 
 EPILOG = """examples:
   gistcast decode in.gist -o out.mp4
-  gistcast decode in.gist -o sketch.y4m --no-refine
+  gistcast decode in.gist -o close.mp4 --refine fidelity
+  gistcast decode in.gist -o sketch.y4m --refine off
   gistcast decode in.gist -o - | ffplay -
 """
 
@@ -39,13 +40,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def add_refine(parser: argparse.ArgumentParser) -> None:
-    """--no-refine and --refine."""
-    parser.add_argument("--no-refine", action="store_true", help="show the sketch, skip stage 2")
+    """--refine and --no-refine."""
     parser.add_argument(
         "--refine",
-        choices=("fidelity", "balanced", "detail"),
+        choices=REFINE,
         default="balanced",
-        help="what stage 2 favours",
+        help="what stage 2 favours: closeness to the source, or what looks real (default: "
+        "balanced); off shows the sketch",
+    )
+    parser.add_argument(
+        "--no-refine", dest="refine", action="store_const", const="off", help="--refine off"
     )
 
 
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     if not any(select_layers(c.packets, args.layers) for c in parsed.clips):
         raise CorruptError(f"the file holds no {args.layers} layer", field="packet")
     header = parsed.header
-    model, refiner = models_for(header, refine=not args.no_refine, device=args.device)
+    model, refiner = models_for(header, refine=args.refine, device=args.device)
     decoder = Decoder(parsed.header_bytes, model, refiner, args.refine)
     info = VideoInfo(header.width, header.height, header.fps)
     clips = _clips(parsed, decoder, args.layers)

@@ -135,13 +135,13 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def make_decoder(*, refine: bool, mode: str, device: str) -> Callable[[bytes], Decoder]:
-    """Opens stream headers: gist model where needed, refiner if wanted."""
+def make_decoder(*, refine: str, device: str) -> Callable[[bytes], Decoder]:
+    """Opens stream headers: gist model where needed, refiner unless `refine` is off."""
 
     def open_stream(header_bytes: bytes) -> Decoder:
         header, _ = parse_header(header_bytes)
         model, refiner = models_for(header, refine=refine, device=device)
-        return Decoder(header_bytes, model, refiner, mode)
+        return Decoder(header_bytes, model, refiner, refine)
 
     return open_stream
 
@@ -175,7 +175,7 @@ def _sink(path: str, args: argparse.Namespace, files: contextlib.ExitStack) -> C
     name = files.enter_context(common.whole_file(path))
     if Path(path).suffix == ".gist":
         return GistSink(files.enter_context(open(name, "wb")))
-    decoder = make_decoder(refine=not args.no_refine, mode=args.refine, device=args.device)
+    decoder = make_decoder(refine=args.refine, device=args.device)
     return VideoSink(decoder, lambda info: VideoWriter(name, info))
 
 

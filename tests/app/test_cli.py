@@ -129,10 +129,26 @@ def test_pipes(street: Clip) -> None:
         assert sum(1 for _ in reader) == 32
 
 
+def test_refine_is_a_dial(street: Clip, tmp_path: Path) -> None:
+    data = gistcast.encode(clip_to_rgb(street)[:8], quality=30)
+    (tmp_path / "a.gist").write_bytes(data)
+    shown = {}
+    for word in ("off", "fidelity", "detail"):
+        target = tmp_path / f"{word}.y4m"
+        assert main(["decode", str(tmp_path / "a.gist"), "-o", str(target), "--refine", word]) == 0
+        shown[word] = target.read_bytes()
+    assert len(set(shown.values())) == 3
+    target = tmp_path / "none.y4m"
+    assert main(["decode", str(tmp_path / "a.gist"), "-o", str(target), "--no-refine"]) == 0
+    assert target.read_bytes() == shown["off"]
+    with pytest.raises(gistcast.UsageError, match="refine"):
+        gistcast.decode(data, refine="sharp")
+
+
 def test_python_door(street: Clip) -> None:
     rgb = clip_to_rgb(street)
     data = gistcast.encode(rgb, fps=25, quality=60)
-    sketch = gistcast.decode(data, refine=False)
+    sketch = gistcast.decode(data, refine="off")
     assert sketch.shape == rgb.shape and sketch.dtype == np.uint8
     assert 10 * np.log10(255**2 / np.square(sketch.astype(float) - rgb).mean()) > 25
     assert gistcast.encode(rgb, fps=25, clip_bytes=300, text="a street") != data
@@ -152,7 +168,7 @@ def test_frame_by_frame_equals_all_at_once(street: Clip, tmp_path: Path) -> None
     assert [n for n, c in enumerate(counts) if c] == [7, 15]
     assert data == gistcast.encode(rgb, fps=25, settings=settings)
     (tmp_path / "a.gist").write_bytes(data)
-    video = gistcast.open(tmp_path / "a.gist", refine=False)
+    video = gistcast.open(tmp_path / "a.gist", refine="off")
     assert len(video) == 3 and video[2].clip.frames == 4 and video.header.fps == 25
 
 
