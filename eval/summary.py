@@ -15,6 +15,7 @@ from gistcast.eval.compressai import Outside
 from gistcast.eval.duels import Found, duel, named
 from gistcast.eval.hull import BUDGETS, curves, full_rate, hull, hull_curve, real_time, value_at
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
+from gistcast.eval.sets import distances
 from gistcast.eval.statistics import interval, mean
 
 OURS = "gistcast"
@@ -68,7 +69,7 @@ def summarise(
 
     Args:
         rows: what was measured.
-        metrics: which of it; those whose values are vectors have no table of their own.
+        metrics: which of it; those whose values are vectors have one figure a set of clips.
         outside: curves that others measured, read from files.
     """
     sizes = dict.fromkeys((row["width"], row["height"]) for row in rows)
@@ -87,12 +88,14 @@ def _one_size(
     rows: list[Row], metrics: Sequence[str], budgets: list[int], outside: Sequence[Outside]
 ) -> dict[str, Any]:
     coded = [row for row in rows if row["codec"] != SOURCE]
-    scalar = [m for m in metrics if not any(isinstance(row.get(m), list) for row in rows)]
+    vectors = [m for m in metrics if any(isinstance(row.get(m), list) for row in rows)]
+    scalar = [metric for metric in metrics if metric not in vectors]
+    sets = [distances(rows, metric, budgets, OURS, SOURCE) for metric in vectors]
     return {
         "budgets": budgets,
         "clips": len({row["clip"] for row in coded}),
         "tables": {metric: _table(coded, metric, budgets, outside) for metric in scalar},
-        "sets": [],
+        "sets": [found for found in sets if found],
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from gistcast.eval.bd import bd_rate
 from gistcast.eval.compressai import Outside
 from gistcast.eval.hull import curves, hull_curve, value_at
+from gistcast.eval.metrics.frechet import frechet
 from gistcast.eval.summary import headline, hull_rows, summarise
 
 Results = dict[str, Any]
@@ -129,9 +130,48 @@ def test_curves_of_others_are_lines_that_say_so(results: Results) -> None:
     assert "their net" not in {ln["name"] for ln in found["lpips_alex"]["lines"]}
 
 
-def test_vectors_have_no_table(results: Results) -> None:
+def vector_rows(results: Results) -> list[dict[str, Any]]:
+    """Rows with three features a clip, for twelve clips: the farther off, the worse the PSNR."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for group in range(3):
+        like = [row for row in results["rows"] if row["clip"] != "five.mp4"]
+        for name in sorted({row["clip"] for row in like}):
+            clip, source = f"{group} {name}", rng.normal(0, 1, 3)
+            rows.append(
+                {"codec": "source", "mode": "", "arm": "source", "clip": clip, "bytes": 0}
+                | {"width": 64, "height": 64, "frames": 32, "features": source.tolist()}
+            )
+            for row in (r for r in like if r["clip"] == name):
+                features = source + 10 / row["psnr_rgb"]
+                rows.append({**row, "clip": clip, "features": features.tolist()})
+    return rows
+
+
+def test_a_vector_makes_one_figure_a_set_and_budget(results: Results) -> None:
+    rows = vector_rows(results)
+    part = summarise(rows, ["psnr_rgb", "features"])["64x64"]
+    assert list(part["tables"]) == ["psnr_rgb"]
+    assert part["clips"] == 12
+    (found,) = part["sets"]
+    lines = {line["name"]: line["values"] for line in found["lines"]}
+    at, budget = 4, 1050
+    chosen: dict[str, dict[str, Any]] = {}
+    for row in sorted((r for r in rows if r["arm"] == "sketch"), key=lambda r: r["bytes"]):
+        if row["bytes"] <= budget:
+            chosen[row["clip"]] = row
+    source = {r["clip"]: r["features"] for r in rows if r["codec"] == "source"}
+    expected = frechet([chosen[c]["features"] for c in source], list(source.values()))
+    assert lines["gistcast sketch"][at] == pytest.approx(expected)
+    assert lines["gistcast sketch"][6] < lines["gistcast sketch"][0]
+    assert lines["best single arm, real time"][0] is None  # no clip of theirs is as small
+    both = lines["best single arm, all variants"][at], lines["best single arm, full frame rate"][at]
+    assert both[0] <= both[1]
+
+
+def test_few_clips_make_no_set(results: Results) -> None:
     rows = [{**row, "features": [1.0, 2.0]} for row in results["rows"]]
-    assert list(summarise(rows, ["psnr_rgb", "features"])["64x64"]["tables"]) == ["psnr_rgb"]
+    assert summarise(rows, ["psnr_rgb", "features"])["64x64"]["sets"] == []
 
 
 def test_a_headline_fits_a_terminal(results: Results) -> None:
