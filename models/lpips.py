@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gistcast.codec.errors import ModelError, UsageError
+from gistcast.models.lpips_weights import HOW, vgg_weights
 
 ALEX_WEIGHTS = Path(__file__).parent / "weights" / "lpips_alex.safetensors"
 
@@ -138,8 +139,8 @@ def load_lpips(backbone: str = "alex", path: str | Path | None = None) -> Lpips:
     """LPIPS with its published weights, on the CPU.
 
     Args:
-        backbone: "alex" (bundled; the usual metric) or "vgg" (the usual loss; not bundled).
-        path: a safetensors file; needed for "vgg".
+        backbone: "alex" (bundled; the usual metric) or "vgg" (not bundled: `lpips_weights`).
+        path: a safetensors file; None takes the bundled one, or the one that the user converted.
 
     Raises:
         UsageError: unknown backbone.
@@ -147,10 +148,10 @@ def load_lpips(backbone: str = "alex", path: str | Path | None = None) -> Lpips:
     """
     if backbone not in BACKBONES:
         raise UsageError(f"LPIPS has the backbones {', '.join(BACKBONES)}, not {backbone!r}")
-    if path is None and backbone == "alex":
-        path = ALEX_WEIGHTS
     if path is None:
-        raise ModelError(f"the LPIPS weights of {backbone!r} are not bundled: name their file")
+        path = ALEX_WEIGHTS if backbone == "alex" else vgg_weights()
+        if not path.is_file():
+            raise ModelError(f"LPIPS-{backbone}'s weights are not bundled: {HOW}")
     if not Path(path).is_file():
         raise ModelError(f"no LPIPS weights at {path}")
     try:

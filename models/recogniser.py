@@ -1,6 +1,6 @@
 """A small recogniser of actions: what the lab's Fréchet distance compares clips by.
 
-    clip --64 x 64, RGB and luma change--> patches --> two (2+1)-D stages --mean over all-->
+    clip --64 x 64, RGB and luma change--> patches --> two (2+1)-D stages --mean, maximum-->
         24 features --GELU, linear--> kind of scene or action
                     '-------------> whether the frames are in order, still, or shuffled
 
@@ -60,10 +60,10 @@ def _stage(inputs: int, outputs: int, temporal_stride: int) -> nn.Sequential:
     """A convolution in space, which halves it, then one in time; (N, C, T, H, W)."""
     return nn.Sequential(
         nn.Conv3d(inputs, outputs, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
-        nn.GroupNorm(4, outputs),
+        nn.BatchNorm3d(outputs),
         nn.ReLU(),
         nn.Conv3d(outputs, outputs, (3, 1, 1), stride=(temporal_stride, 1, 1), padding=(1, 0, 0)),
-        nn.GroupNorm(4, outputs),
+        nn.BatchNorm3d(outputs),
         nn.ReLU(),
     )
 
@@ -77,19 +77,19 @@ class Recogniser(nn.Module):
         first, second, third = config.widths
         self.stages = nn.Sequential(
             nn.Conv3d(4, first, (2, 6, 6), stride=(2, 4, 4), padding=(0, 1, 1)),
-            nn.GroupNorm(4, first),
+            nn.BatchNorm3d(first),
             nn.ReLU(),
             _stage(first, second, 2),
             _stage(second, third, 1),
         )
-        self.embed = nn.Linear(config.widths[-1], config.features)
+        self.embed = nn.Linear(2 * third, config.features)
         self.kind = nn.Linear(config.features, len(config.labels))
         self.order = nn.Linear(config.features, len(ORDERS))
 
     def features(self, clips: Tensor) -> Tensor:
         """`prepare`d clips (N, 4, T, 64, 64) -> (N, features)."""
-        pooled = self.stages(clips).mean((2, 3, 4))
-        out: Tensor = self.embed(pooled)
+        by_time = self.stages(clips).mean((3, 4))
+        out: Tensor = self.embed(torch.cat([by_time.mean(2), by_time.amax(2)], 1))
         return out
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,15 +99,21 @@ class Recogniser(nn.Module):
 
 
 def prepare(rgb: NDArray[np.uint8]) -> Tensor:
-    """uint8 RGB (T, H, W, 3) -> (4, T, 64, 64): colours in [-1, 1] and the change of luma."""
-    x = torch.from_numpy(np.ascontiguousarray(rgb)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    """uint8 RGB (T, H, W, 3) -> the network's input (1, 4, T, 64, 64)."""
+    x = torch.from_numpy(np.ascontiguousarray(rgb)).permute(0, 3, 1, 2).float()
     if x.shape[2:] != (SIDE, SIDE):
         x = functional.interpolate(
             x, size=(SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False
         )
-    luma = (x * torch.tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    change = torch.diff(luma, dim=0, prepend=luma[:1]) * _CHANGE_GAIN
-    return torch.cat([x, change], 1).transpose(0, 1).contiguous()
+    return with_change(x.transpose(0, 1)[None])
+
+
+def with_change(rgb: Tensor) -> Tensor:
+    """RGB on 0..255 (N, 3, T, H, W) -> colours in [-1, 1] and the change of luma (N, 4, ...)."""
+    x = rgb / 127.5 - 1
+    luma = torch.einsum("ncthw,c->nthw", x, x.new_tensor(_LUMA))[:, None]
+    change = torch.diff(luma, dim=2, prepend=luma[:, :, :1]) * _CHANGE_GAIN
+    return torch.cat([x, change], 1)
 
 
 def fits(clip: Clip) -> bool:
@@ -126,7 +132,7 @@ def clip_features(network: Recogniser, clips: Sequence[Clip]) -> NDArray[np.floa
     for clip in clips:
         if not fits(clip):
             raise UsageError(f"clips need {FEWEST_FRAMES} frames of {SMALLEST_SIDE} pixels a side")
-        rows.append(network.features(prepare(clip_to_rgb(clip))[None])[0].double().numpy())
+        rows.append(network.features(prepare(clip_to_rgb(clip)))[0].double().numpy())
     return np.stack(rows)
 
 
@@ -141,7 +147,7 @@ def load_recogniser(path: Path = RECOGNISER) -> Recogniser:
     try:
         with safe_open(str(path), framework="pt") as file:
             config = json.loads((file.metadata() or {})["config"])
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         shape = RecogniserConfig(
             tuple(config["labels"]), int(config["features"]), tuple(config["widths"])
         )

@@ -1,6 +1,6 @@
 """Training of the recogniser: what a clip shows, and whether its frames are in order.
 
-recordings --crop, scale, speed, flip, noise, shuffle--> clip --recogniser--> kind, order
+recordings --crop, scale, speed--> pool --flip, noise, shuffle--> recogniser --> kind, order
 loss = cross-entropy of the kind + order_weight * cross-entropy of the order
 """
 
@@ -24,7 +24,7 @@ from torch.nn import functional
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.errors import UsageError
 from gistcast.models.data import ClipSampler, FrameStore, Sample, build_store, validation_clips
-from gistcast.models.recogniser import ORDERS, Recogniser, RecogniserConfig, prepare
+from gistcast.models.recogniser import ORDERS, Recogniser, RecogniserConfig, prepare, with_change
 from gistcast.models.training import (
     Average,
     Clock,
@@ -55,6 +55,7 @@ class RecogniserTraining:
         cache: folder for decoded frames.
         run: folder for the checkpoint and the log.
         steps, batch, rate: length of the schedule, clips a step, peak learning rate.
+        pool: clips drawn from the recordings; every step picks among them, all kinds alike.
         order_weight: what the order of frames counts against the kind.
         fewest: recordings that a kind needs; rarer ones are `OTHER`.
         noise: most grey levels (standard deviation) of noise added to a clip.
@@ -66,9 +67,10 @@ class RecogniserTraining:
     data: Path
     cache: Path
     run: Path
-    steps: int = 1500
+    steps: int = 1200
     batch: int = 16
     rate: float = 2e-3
+    pool: int = 1600
     order_weight: float = 0.5
     fewest: int = 8
     noise: float = 5.0
@@ -96,18 +98,20 @@ def disorder(frames: int, kind: str, rng: np.random.Generator) -> NDArray[np.int
     return order
 
 
-def augment(rgb: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Flip, stretch the contrast and add fresh noise to every frame of (T, H, W, 3).
+def augment(x: Tensor, noise: float, rng: np.random.Generator) -> Tensor:
+    """Flip, stretch the contrast and add fresh noise to every frame of (N, 3, T, H, W), 0..255.
 
     The noise keeps a still clip from being told by differences that are exactly zero.
     """
-    x = rgb.astype(np.float32)
-    if rng.random() < 0.5:
-        x = x[:, :, ::-1]
-    x = (x - 128) * np.exp(rng.normal(0, 0.15)) + 128 + rng.normal(0, 8)
-    x = x + rng.uniform(0, noise) * rng.standard_normal(x.shape, np.float32)
-    out: NDArray[np.uint8] = np.clip(np.rint(x), 0, 255).astype(np.uint8)
-    return out
+    shape = (len(x), 1, 1, 1, 1)
+    flip = torch.from_numpy(rng.random(len(x)) < 0.5)
+    x = torch.where(flip.view(shape), x.flip(4), x)
+    gain, offset = np.exp(rng.normal(0, 0.15, shape)), rng.normal(0, 8, shape)
+    amount = rng.uniform(0, noise, shape)
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+    x = (x - 128) * torch.from_numpy(gain).float() + 128 + torch.from_numpy(offset).float()
+    x = x + torch.randn(x.shape, generator=generator) * torch.from_numpy(amount).float()
+    return x.round().clamp(0, 255)
 
 
 class RecogniserTrainer:
@@ -120,7 +124,12 @@ class RecogniserTrainer:
         sampler: Sampler,
         labels: tuple[str, ...],
     ) -> None:
-        self.config, self.device, self._sampler = config, device, sampler
+        self.config, self.device = config, device
+        rng = np.random.default_rng(config.seed)
+        samples = [sampler.sample(rng) for _ in range(config.pool)]
+        self._pool = np.stack([clip_to_rgb(sample.clip) for sample in samples])
+        named = (sample.label if sample.label in labels else OTHER for sample in samples)
+        self._kinds = np.array([labels.index(name) for name in named])
         torch.manual_seed(config.seed)
         shape = RecogniserConfig(labels, config.features, config.widths)
         self.network = Recogniser(shape).to(device)
@@ -131,17 +140,19 @@ class RecogniserTrainer:
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Clips (N, 4, T, 64, 64), their kinds (N,) and orders (N,)."""
-        labels = self.network.config.labels
-        clips, kind, order = [], [], []
-        for _ in range(self.config.batch):
-            sample = self._sampler.sample(rng)
-            way = int(rng.choice(len(ORDERS), p=(0.6, 0.2, 0.2)))
-            index = disorder(sample.clip.frames, ORDERS[way], rng)
-            rgb = clip_to_rgb(sample.clip)[index]
-            clips.append(prepare(augment(rgb, self.config.noise, rng)))
-            kind.append(labels.index(sample.label if sample.label in labels else OTHER))
-            order.append(way)
-        return torch.stack(clips), torch.tensor(kind), torch.tensor(order)
+        chosen = rng.choice(np.unique(self._kinds), self.config.batch)  # rare ones as often
+        rows = [int(rng.choice(np.flatnonzero(self._kinds == kind))) for kind in chosen]
+        order = rng.choice(len(ORDERS), self.config.batch, p=(0.5, 0.2, 0.3))
+        frames = self._pool.shape[1]
+        clips = np.stack(
+            [
+                self._pool[row][disorder(frames, ORDERS[way], rng)]
+                for row, way in zip(rows, order, strict=True)
+            ]
+        )
+        x = torch.from_numpy(clips).permute(0, 4, 1, 2, 3).float()
+        x = with_change(augment(x, self.config.noise, rng))
+        return x, torch.from_numpy(chosen), torch.from_numpy(order)
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
@@ -197,10 +208,10 @@ def accuracy(network: Recogniser, samples: Sequence[Sample], seed: int = 0) -> d
         for way, name in enumerate(ORDERS):
             frames = rgb[disorder(len(rgb), name, rng)].astype(np.float32)
             noisy = frames + 2 * rng.standard_normal(frames.shape, np.float32)
-            answer = network(prepare(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))[None])
+            answer = network(prepare(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)))
             order.append(int(answer[1].argmax()) == way)
         if sample.label in labels:
-            answer = network(prepare(rgb)[None])
+            answer = network(prepare(rgb))
             kind.append(labels[int(answer[0].argmax())] == sample.label)
     known = float(np.mean(kind)) if kind else 0.0
     return {"kind": known, "clips": len(kind), "order": float(np.mean(order))}
@@ -256,5 +267,8 @@ def export_recogniser(config: RecogniserTraining, path: Path) -> dict[str, float
 def write_recogniser(network: Recogniser, path: Path) -> None:
     """Write a network in half precision, with its shape beside the weights."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    stored = {k: v.half().contiguous() for k, v in network.state_dict().items()}
+    stored = {
+        k: (v.half() if v.is_floating_point() else v).contiguous()
+        for k, v in network.state_dict().items()
+    }
     save_file(stored, str(path), metadata={"config": json.dumps(asdict(network.config))})

@@ -61,7 +61,7 @@ def _add_refiner(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_recogniser(parser: argparse.ArgumentParser) -> None:
-    _add_run(parser, steps=1500, batch=16)
+    _add_run(parser, steps=1200, batch=16)
     parser.set_defaults(run=run_recogniser)
 
 

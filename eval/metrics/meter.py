@@ -11,8 +11,9 @@ import numpy as np
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.eval.metrics.flow import OpticalFlow
+from gistcast.eval.metrics.frechet import Features
 from gistcast.eval.metrics.motion import Change
-from gistcast.eval.metrics.perceptual import alex
+from gistcast.eval.metrics.perceptual import alex, texture, vgg
 from gistcast.eval.metrics.psnr import SquaredError, frame_mse, psnr_of_mse
 from gistcast.eval.metrics.registry import DEFAULT, HIGHER_IS_BETTER, METRICS, check_metrics
 from gistcast.eval.metrics.ssim import Structure
@@ -29,6 +30,9 @@ INSTRUMENTS: Mapping[str, Callable[[View, Fraction], Instrument]] = {
     "change": Change,
     "flow": OpticalFlow,
     "ffmpeg": FfmpegFilters,
+    "vgg": vgg,
+    "texture": texture,
+    "features": Features,
 }
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from gistcast.codec.errors import UsageError
+from gistcast.models.lpips_weights import HOW, vgg_weights
 
+VGG = "vgg16"
 EXTRA = {"cv2": "opencv-python-headless", "imageio_ffmpeg": "imageio-ffmpeg"}
 
 
@@ -21,7 +23,8 @@ class Metric:
         group: "standard" (cheap, no extras), "motion", "ffmpeg", "heavy" (seconds a clip), or
             "vector" (a list of numbers a clip, of which only a set of clips makes a figure).
         instrument: who measures it (`meter.INSTRUMENTS`); metrics of one instrument share work.
-        needs: importable packages beyond gistcast's own dependencies.
+        needs: importable packages beyond gistcast's own dependencies, and "vgg16" for weights
+            that the user fetches.
         about: one line for people, with the unit.
     """
 
@@ -36,7 +39,10 @@ class Metric:
     def available(self) -> str:
         """Empty, or why this metric cannot be measured here and what to install."""
         for package in self.needs:
-            if find_spec(package) is None:
+            if package == VGG:
+                if not vgg_weights().is_file():
+                    return f"{self.name} needs VGG16's weights: {HOW}"
+            elif find_spec(package) is None:
                 return (
                     f"{self.name} needs {EXTRA.get(package, package)}: pip install gistcast[eval]"
                 )
@@ -72,9 +78,12 @@ METRICS = _table(
         ("cv2",),
         "of it, what the source has not, levels",
     ),
+    Metric("lpips_vgg", 1, False, "heavy", "vgg", (VGG,), "LPIPS, VGG16"),
+    Metric("dists", 1, False, "heavy", "texture", (VGG,), "DISTS: structure and texture"),
     Metric("vmaf", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "VMAF 0.6.1, 0 to 100"),
     Metric("vmaf_neg", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "VMAF 0.6.1 NEG"),
     Metric("xpsnr", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "XPSNR, least plane, dB"),
+    Metric("features", 1, False, "vector", "features", (), "what frechet_gistcast compares"),
 )
 DEFAULT = tuple(metric.name for metric in METRICS.values() if metric.group == "standard")
 HIGHER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.higher)
