@@ -149,6 +149,6 @@ def _write_sheet(args: argparse.Namespace) -> None:
     tiles = []
     for number, (action, place) in enumerate(common.progress(pairs, what="sheet", total=100)):
         scene = sample_scene(args.seed, args.start + number, action=action, surroundings=place)
-        tiles.append(render(scene, 13, args.size)[-1])
+        tiles.append(render(scene, 1, args.size, start=12)[0])
     rows = [np.concatenate(tiles[k : k + 10], 1) for k in range(0, 100, 10)]
     _save_png(args.sheet, np.concatenate(rows, 0))

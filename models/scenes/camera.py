@@ -18,7 +18,6 @@ VIEW = 3.0  #: view units across the shorter side at the main person
 FOCAL = 1.3  #: focal length, shorter sides
 MAIN_DEPTH = FOCAL * VIEW
 MOTIONS = ("static", "follow", "pan", "zoom in", "zoom out", "handheld")
-_STATIC_SPEED = 2.6  #: view units a second: faster would leave a still camera's picture at once
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def sample_camera(draws: Draws, speed: float, room: float) -> Camera:
     horizon, foot = draws.uniform(0.26, 0.4), draws.uniform(0.82, 0.9)
     sway, phase = draws.uniform(0.2, 1.0) * room, draws.uniform()
     shake = draws.uniform(0.006, 0.016)
-    if motion == "static" and speed > _STATIC_SPEED:
+    # what is faster would leave a still camera's picture at once
+    if motion == "static" and speed > 0.6 + 4 * room:
         motion = "pan"
     return Camera(motion, horizon, foot, sway, phase, shake if motion == "handheld" else 0.0)
 

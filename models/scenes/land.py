@@ -1,7 +1,7 @@
 """Actions on foot, on skates and on wheels: how people and their things move.
 
 Rates are those of people: 2.7 steps a second jogging, a pedal stroke in 0.75 s, a golf swing in
-1.2 s (0.85 up, 0.25 down). Every function draws one person at `pen.times`.
+1.2 s (0.73 up, 0.22 down). Every function draws one person at `pen.times`.
 """
 
 from __future__ import annotations

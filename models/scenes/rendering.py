@@ -39,30 +39,34 @@ MIN_SIDE, MAX_SIDE = 8, 2048
 _CHUNK = 1 << 21  #: pixels painted at once: bounds the memory, not the result
 
 
-def render(scene: Scene, frames: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def render(
+    scene: Scene, frames: int, size: tuple[int, int], *, start: int = 0
+) -> NDArray[np.uint8]:
     """Draw a scene.
 
     Args:
         frames: how many, at 25 a second.
         size: (width, height) in pixels.
+        start: number of the first, from 0.
 
     Returns:
         uint8 RGB (frames, height, width, 3).
 
     Raises:
-        UsageError: fewer than one frame, or sides outside 8 .. 2048 pixels.
+        UsageError: fewer than one frame, a negative start, or sides outside 8 .. 2048 pixels.
     """
     width, height = size
     if frames < 1:
         raise UsageError(f"a clip has at least one frame, not {frames}")
+    if start < 0:
+        raise UsageError(f"frames are numbered from 0, not from {start}")
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
         raise UsageError(f"sides must be {MIN_SIDE} to {MAX_SIDE} pixels, not {width}x{height}")
     out = np.empty((frames, height, width, 3), np.uint8)
     painter = _Painter(scene, size)
     step = max(1, _CHUNK // (width * height))
-    for start in range(0, frames, step):
-        stop = min(frames, start + step)
-        painter.paint(out[start:stop], start)
+    for first in range(0, frames, step):
+        painter.paint(out[first : first + step], start + first)
     return out
 
 

@@ -113,7 +113,7 @@ def sample_scene(
     camera = sample_camera(draws, abs(speed) * VIEW / span, act.room)
     crowd = Draws(seed, index, Domain.PEOPLE)
     count = 1 + int(crowd.chance(0.4)) + int(crowd.chance(0.18))
-    people = tuple(_person(crowd, number, facing) for number in range(count))
+    people = tuple(_person(crowd, n, facing) for n in range(min(count, act.crowd)))
     text = caption(
         Draws(seed, index, Domain.CAPTION),
         action,

@@ -21,6 +21,7 @@ class Act:
         turn: the style at which the variant changes.
         reach: half the length of its shadow, metres.
         room: how far it may drift from the middle of the picture, view units.
+        crowd: how many people at most.
     """
 
     draw: Callable[[Pen, Person, float], None]
@@ -29,6 +30,7 @@ class Act:
     turn: float = 0.5
     reach: float = 0.45
     room: float = 0.5
+    crowd: int = 3
 
     def speed(self, style: float) -> float:
         """Metres a second."""
@@ -41,9 +43,9 @@ STAGE: dict[str, Act] = {
     "jogging": Act(land.jogging, 2.4, (3.0, 3.0)),
     "soccer": Act(land.soccer, 2.5, (2.6, 0.0)),
     "football": Act(land.football, 2.5, (4.4, 0.0)),
-    "kite surfing": Act(water.kite_surfing, 5.0, (6.0, 6.0), reach=1.0, room=0.25),
+    "kite surfing": Act(water.kite_surfing, 5.0, (6.0, 6.0), reach=1.0, room=0.25, crowd=2),
     "golf": Act(land.golf, 2.7, (0.0, 0.0)),
     "swimming": Act(water.swimming, 2.45, (1.5, 1.5), reach=0.2, room=0.25),
-    "sailing": Act(water.sailing, 5.4, (3.0, 3.0), reach=0.2, room=0.3),
-    "water skiing": Act(water.water_skiing, 4.6, (7.0, 7.0), reach=0.8, room=0.12),
+    "sailing": Act(water.sailing, 5.4, (3.0, 3.0), reach=0.2, room=0.3, crowd=2),
+    "water skiing": Act(water.water_skiing, 3.9, (7.0, 7.0), reach=0.8, room=0.12, crowd=1),
 }

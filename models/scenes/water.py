@@ -198,18 +198,18 @@ def water_skiing(pen: Pen, person: Person, style: float) -> None:
     """A skier behind a motor boat: lean, rope, spray."""
     phase = cycle(pen, person, 0.9)
     bounce = 0.05 * sine(phase)
-    hip: Point = (-1.52, 0.78 + bounce)
+    hip: Point = (-0.92, 0.78 + bounce)
     neck = toward(hip, 0.5 + 0.055 + 0.012 * sine(phase * 0.5), 0.52)
     handle = (neck[0] + 0.52, neck[1] - 0.2)
-    stern: Point = (0.95, 0.46 + 0.03 * sine(phase * 1.3))
-    feet = ((-1.18, 0.12), (-1.32, 0.12))
+    stern: Point = (1.12, 0.46 + 0.03 * sine(phase * 1.3))
+    feet = ((-0.58, 0.12), (-0.72, 0.12))
     pose = Pose(hip, neck, (handle, handle), feet, gaze=0.5)
     wear = replace(outfit(person), shoe=_DARK)
     wake(pen, 1.1, 1.7, 0.1)
-    wake(pen, -1.3, 1.6, 0.12)
+    wake(pen, -0.7, 1.6, 0.12)
     pen.limb(handle, stern, 0.014, (250, 245, 225))
     spray(
-        pen, person, (-1.75, 0.05), count=60, speed=(-2.4, 2.9), spread=0.7, rate=1.6, radius=0.055
+        pen, person, (-1.15, 0.05), count=70, speed=(-2.4, 2.9), spread=0.7, rate=1.6, radius=0.046
     )
     _rider(pen, person, wear, pose)
     for (x, y), shade in zip(feet, (1.0, 0.75), strict=True):
@@ -217,7 +217,7 @@ def water_skiing(pen: Pen, person: Person, style: float) -> None:
         pen.limb((x - 0.55, y - 0.1), (x + 0.5, y - 0.04), 0.04, ski)
         pen.limb((x + 0.5, y - 0.04), (x + 0.72, y + 0.09), 0.038, ski)
     _motor_boat(pen, person, stern, phase)
-    pen.foam((-1.5, 0.0), 0.75, 0.12, alpha=0.85)
+    pen.foam((-0.9, 0.0), 0.75, 0.12, alpha=0.85)
 
 
 def _motor_boat(pen: Pen, person: Person, stern: Point, phase: Array) -> None:
