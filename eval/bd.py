@@ -74,7 +74,7 @@ class RateCurve:
         """The curve through (bytes, quality) points in any order."""
         measured = set(points)
         front = np.array(pareto_front(measured, higher), float).reshape(-1, 2)
-        sign = 1 if higher else -1
+        sign = 1.0 if higher else -1.0
         return cls(sign * front[:, 1], np.log(front[:, 0]), len(front) == len(measured), higher)
 
     @cached_property

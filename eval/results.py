@@ -73,9 +73,10 @@ def settings_of(
         width, height = curve.case.size
         codec = curve.codec
         codecs.setdefault(f"{width}x{height}", {})[curve.member.spec, curve.member.index] = {
-            "name": f"{codec.name} {codec.mode}".strip(),
+            "name": codec.name,
+            "mode": codec.mode,
             "counted": codec.counted,
-            "points": [codec.settings(point) for point in curve.points],
+            "points": {f"{point:g}": codec.settings(point) for point in curve.points},
         }
     return {
         "command": command,

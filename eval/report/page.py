@@ -62,7 +62,9 @@ def _lead(settings: Mapping[str, Any], summary: Mapping[str, Any], shown: str) -
 
 def _fitting(strips: Sequence[Strip]) -> tuple[list[Strip], list[str]]:
     """As many strips as the page has room for, and what is said of the others."""
-    room, shown, left_out = PICTURE_BYTES, [], []
+    room = PICTURE_BYTES
+    shown: list[Strip] = []
+    left_out: list[Strip] = []
     for strip in strips:
         room -= sum(len(picture.webp) * 4 // 3 for picture in strip.pictures)
         (shown if room >= 0 else left_out).append(strip)
