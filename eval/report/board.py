@@ -15,9 +15,9 @@ _MEANING = {
     REAL_TIME: "fast settings, no look-ahead",
 }
 _SHORT = {
-    ALL_VARIANTS: "against all variants, frozen stills included",
-    FULL_RATE: "against full frame rate",
-    REAL_TIME: "against real time",
+    ALL_VARIANTS: "All variants, frozen stills included",
+    FULL_RATE: "Full frame rate",
+    REAL_TIME: "Real time",
 }
 
 
@@ -48,12 +48,12 @@ def lead(summary: Mapping[str, Any], arm: str) -> list[str]:
     for metric in (m for m in names.KEY if m in part["tables"]):
         sign = 1 if part["tables"][metric]["higher_is_better"] else -1
         clauses = [
-            f"{_verdict(duel, sign, part['budgets'])} ({_SHORT[against]})"
+            f"{_SHORT[against]}: {_verdict(duel, sign, part['budgets'])}."
             for against in _hulls(part, arm)
             if (duel := _duel(part, metric, arm, against))
         ]
         if clauses:
-            said.append(f"{names.title(metric)}: {'; '.join(clauses)}.")
+            said.append(f"{names.title(metric)}. {' '.join(clauses)}")
     return said
 
 
@@ -141,4 +141,4 @@ def _verdict(duel: Mapping[str, Any], sign: int, budgets: Sequence[int]) -> str:
 
 def _run(budgets: Sequence[int]) -> str:
     first, last = f"{budgets[0]:,}", f"{budgets[-1]:,}"
-    return f"{first} bytes" if first == last else f"{first} to {last} bytes"
+    return first if first == last else f"{first} to {last}"

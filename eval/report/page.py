@@ -56,7 +56,8 @@ def _lead(settings: Mapping[str, Any], summary: Mapping[str, Any], shown: str) -
     what = f"{clips} clip(s) at {', '.join(summary)}: {', '.join(codecs)}, at equal bytes."
     said = board.lead(summary, shown.removeprefix(f"{OURS} "))
     points = "".join(f"<li>{escape(line)}</li>" for line in said)
-    who = f"<b>{escape(shown)}</b>, {escape(next(iter(summary)))}:" if said else ""
+    size = escape(next(iter(summary)))
+    who = f"<b>{escape(shown)}</b> at {size}, by bytes a clip:" if said else ""
     return f'{escape(what)}</p><div class="verdict">{who}<ul>{points}</ul></div><p>'
 
 
