@@ -132,9 +132,3 @@ def hull_curve(by_arm: Mapping[tuple[str, str], Sequence[Point]], higher: bool) 
         values.append(np.where(reached, np.interp(np.log(sizes), np.log(x), y), nothing))
     best = np.max(values, 0) if higher else np.min(values, 0)
     return pareto_front(zip(sizes.tolist(), best.tolist(), strict=True), higher)
-
-
-def mean_hull(found: dict[str, list[Best | None]], at: int) -> tuple[float | None, int]:
-    """Mean over clips at the budget of index `at`, and how many clips have a value there."""
-    values = [best.value for bests in found.values() if (best := bests[at]) is not None]
-    return (sum(values) / len(values) if values else None), len(values)

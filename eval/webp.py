@@ -9,11 +9,9 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-LARGEST = 16_383  #: pixels a side
-
 
 def encode_webp(rgb: NDArray[np.uint8]) -> bytes:
-    """uint8 RGB (H, W, 3), at most `LARGEST` a side -> the bytes of a WebP file."""
+    """uint8 RGB (H, W, 3), at most 16,383 a side -> the bytes of a WebP file."""
     height, width, _ = rgb.shape
     context = av.CodecContext.create("libwebp", "w")
     assert isinstance(context, VideoCodecContext)  # of a video encoder, always

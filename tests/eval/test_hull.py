@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gistcast.eval.hull import full_rate, hull, mean_hull, running_best, value_at
+from gistcast.eval.hull import full_rate, hull, running_best, value_at
 
 
 def row(codec: str, arm: str, size: int, psnr: float, clip: str = "a") -> dict[str, Any]:
@@ -53,14 +53,6 @@ def test_the_hull_is_the_best_curve_not_a_blend_of_points() -> None:
     assert at_200.codec == "x264"
     assert at_200.value == pytest.approx(22)
     assert (at_400.codec, at_400.value) == ("x264", 24)
-
-
-def test_the_mean_is_over_clips_that_have_a_value() -> None:
-    rows = [row("vp9", "full", 100, 20.0), row("vp9", "full", 500, 30.0, clip="b")]
-    found = hull(rows, "psnr_rgb", [200, 600])
-    assert mean_hull(found, 0) == (20, 1)
-    assert mean_hull(found, 1) == (25, 2)
-    assert mean_hull(hull(rows, "psnr_rgb", [50]), 0) == (None, 0)
 
 
 def test_a_distance_is_best_when_least() -> None:
