@@ -19,6 +19,13 @@ _LIGHT = (np.float32(-0.45), np.float32(-0.7))  #: towards the light, in the pic
 _HALF = np.float32(0.5)
 
 
+def _unit(values: Image) -> Image:
+    """Values clipped to 0 .. 1, in place."""
+    np.maximum(values, 0, out=values)
+    np.minimum(values, 1, out=values)
+    return values
+
+
 class Window:
     """For each frame a rectangle of one size that holds a shape.
 
@@ -32,10 +39,10 @@ class Window:
         starts, counts = [], []
         for limit, first, last in zip((width, height), low, high, strict=True):
             # a shape far outside must neither overflow an integer nor make its window huge
-            first = np.clip(np.floor(first), -limit, 2.0 * limit)
-            last = np.clip(np.ceil(last), -limit, 2.0 * limit)
+            first = np.minimum(np.maximum(np.floor(first), -limit), 2.0 * limit)
+            last = np.minimum(np.maximum(np.ceil(last), -limit), 2.0 * limit)
             count = min(limit, int((last - first).max()) + 1)
-            starts.append(np.clip(first, 0, limit - count).astype(np.int64))
+            starts.append(np.minimum(np.maximum(first, 0), limit - count).astype(np.int64))
             counts.append(count)
         columns = starts[0][:, None] + np.arange(counts[0])
         rows = starts[1][:, None] + np.arange(counts[1])
@@ -58,7 +65,11 @@ class Canvas:
         self._frames, self._height, self._width, _ = pixels.shape
 
     def _values(self, *values: Value) -> list[Array]:
-        return [np.broadcast_to(np.asarray(v, np.float64), (self._frames,)) for v in values]
+        shape = (self._frames,)
+        return [
+            v if isinstance(v, np.ndarray) and v.shape == shape else np.full(shape, v, np.float64)
+            for v in values
+        ]
 
     def _window(
         self, xs: Sequence[Array], ys: Sequence[Array], margin: Array, tall: Array | None = None
@@ -133,10 +144,10 @@ class Canvas:
 
         dx = (window.x - px[:, None, None]).astype(np.float32)
         dy = (window.y - py[:, None, None]).astype(np.float32)
-        along = np.clip(dx * cell(bx / square) + dy * cell(by / square), 0, 1)
+        along = _unit(dx * cell(bx / square) + dy * cell(by / square))
         ex, ey = dx - along * cell(bx), dy - along * cell(by)
         radii = cell(r0) + along * cell(r1 - r0)
-        cover = np.clip(radii + _HALF - np.sqrt(ex * ex + ey * ey), 0, 1)
+        cover = _unit(radii + _HALF - np.sqrt(ex * ex + ey * ey))
         cover *= cell(faint * alpha)
         shade = None
         # per frame, so that a frame does not depend on the ones painted with it
@@ -159,7 +170,7 @@ class Canvas:
         dx = (window.x - px[:, None, None]).astype(np.float32)
         dy = (window.y - py[:, None, None]).astype(np.float32)
         apart = np.abs(np.sqrt(dx * dx + dy * dy) - r.astype(np.float32)[:, None, None])
-        cover = np.clip(half.astype(np.float32)[:, None, None] + _HALF - apart, 0, 1)
+        cover = _unit(half.astype(np.float32)[:, None, None] + _HALF - apart)
         self._blend(window, cover * faint.astype(np.float32)[:, None, None], colour, None, None)
 
     def ellipse(
@@ -214,7 +225,7 @@ class Canvas:
             ).astype(np.float32)
             outside = edge if outside is None else np.maximum(outside, edge)
         assert outside is not None
-        cover = np.clip(_HALF - outside, 0, 1) * np.float32(alpha)
+        cover = _unit(_HALF - outside) * np.float32(alpha)
         self._blend(window, cover, colour, floor, None)
 
     def specks(self, x: Array, y: Array, radius: Array, alpha: Array, colour: Colour) -> None:

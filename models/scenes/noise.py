@@ -23,16 +23,23 @@ Index = NDArray[np.int64]
 def _blur(image: Image, step: int) -> Image:
     """A [1 2 1] / 4 blur with taps `step` texels apart, both ways, periodic."""
     for axis in (0, 1):
-        near = np.roll(image, step, axis) + np.roll(image, -step, axis)
+        near = _rolled(image, -step, axis) + _rolled(image, step, axis)
         image = image * np.float32(0.5) + near * np.float32(0.25)
     return image
+
+
+def _rolled(image: Image, step: int, axis: int) -> Image:
+    """`np.roll` by -step along one axis, several times as fast for pictures of this size."""
+    if axis == 0:
+        return np.concatenate((image[step:], image[:step]), 0)
+    return np.concatenate((image[:, step:], image[:, :step]), 1)
 
 
 def _grow(image: Image, side: int) -> Image:
     """A periodic picture doubled in size until it is `side` wide."""
     while len(image) < side:
         for axis in (0, 1):
-            between = (image + np.roll(image, -1, axis)) * np.float32(0.5)
+            between = (image + _rolled(image, 1, axis)) * np.float32(0.5)
             shape = list(image.shape)
             shape[axis] *= 2
             image = np.stack([image, between], axis + 1).reshape(shape)
