@@ -105,7 +105,7 @@ class Cache:
             key: of the payload.
             versions: metric -> version.
         """
-        query = "SELECT shown, metric, version, value FROM figures WHERE key = ?"
+        query = "SELECT shown, metric, version, value FROM figures WHERE key = ? ORDER BY rowid"
         found: Figures = {}
         for shown, metric, version, value in self._db.execute(query, (key,)):
             kept = found.setdefault(shown, {})

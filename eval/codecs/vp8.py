@@ -1,7 +1,7 @@
 """VP8 by libvpx: deadline best, alternative reference frames, look-ahead of 25 frames (its most).
 
 Its constant quality is a quantiser of 0..63 for every frame, set as both bounds. Real time:
-deadline realtime, cpu-used 4, no look-ahead.
+deadline realtime, cpu-used -4 (4 would watch the clock and differ from run to run), no look-ahead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _options(point: float) -> dict[str, str]:
 
 
 def _realtime(point: float) -> dict[str, str]:
-    return {"deadline": "realtime", "cpu-used": "4", "lag-in-frames": "0"} | _quality(point)
+    return {"deadline": "realtime", "cpu-used": "-4", "lag-in-frames": "0"} | _quality(point)
 
 
 VP8 = FfmpegCodec(

@@ -77,7 +77,7 @@ def curve(case: Case, *points: float, arm: Arm | None = None, ceiling: float = 1
 
 
 def run(curve: Curve, cache: Cache | None = None) -> Curve:
-    run_curves([curve], cache or Cache(None), Here())
+    run_curves([curve], Cache(None) if cache is None else cache, Here())
     return curve
 
 
