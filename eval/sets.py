@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gistcast.eval.cache import Row
+from gistcast.eval.codecs import STANDARD_NAMES
 from gistcast.eval.hull import full_rate, real_time
 from gistcast.eval.metrics.frechet import FEWEST, frechet
 
@@ -42,7 +43,7 @@ class SetLine:
 
 
 def distances(
-    rows: Iterable[Row], metric: str, budgets: Sequence[float], ours: str, source: str
+    rows: Iterable[Row], metric: str, budgets: Sequence[float], source: str
 ) -> dict[str, Any] | None:
     """The table of one vector metric; None for under `FEWEST` clips.
 
@@ -50,7 +51,7 @@ def distances(
         rows: of one frame size, those of the sources included.
         metric: its name in the rows.
         budgets: bytes a clip.
-        ours, source: names of codecs: ours, and the one whose rows are of the sources.
+        source: the codec whose rows are of the sources.
     """
     groups: dict[Name, list[Row]] = defaultdict(list)
     for row in rows:
@@ -63,9 +64,9 @@ def distances(
     lines = [
         SetLine(" ".join(name), values, [" ".join(name)] * len(budgets))
         for name, values in found.items()
-        if name[0] == ours and any(value is not None for value in values)
+        if name[0] not in STANDARD_NAMES and any(value is not None for value in values)
     ]
-    first = {name: some[0] for name, some in groups.items() if name[0] != ours}
+    first = {name: some[0] for name, some in groups.items() if name[0] in STANDARD_NAMES}
     matched = [name for name, row in first.items() if not real_time(row)]
     classes = {
         BEST_OF_ALL: matched,

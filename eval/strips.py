@@ -11,6 +11,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.errors import GistcastError
 from gistcast.eval.cache import Cache, Row
+from gistcast.eval.codecs import STANDARD_NAMES
 from gistcast.eval.film import Picture, Strip
 from gistcast.eval.hull import full_rate
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
@@ -42,7 +43,7 @@ def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float)
     if ours is not None:
         pictures += film.ours(ours, candidates)
         limit = ours[1]["bytes"]
-    standard = [c for c in candidates if c[1]["codec"] != OURS]
+    standard = [c for c in candidates if c[1]["codec"] in STANDARD_NAMES]
     chosen = {
         "best PSNR": _best(standard, limit, "psnr_rgb"),
         "best LPIPS": _best(standard, limit, "lpips_alex"),

@@ -11,6 +11,7 @@ from typing import Any
 from gistcast.eval.bd import RateCurve
 from gistcast.eval.bd_table import SAMPLED, Curves, bd_summaries
 from gistcast.eval.cache import Row
+from gistcast.eval.codecs import STANDARD_NAMES
 from gistcast.eval.compressai import Outside
 from gistcast.eval.duels import Found, duel, named
 from gistcast.eval.hull import BUDGETS, curves, full_rate, hull, hull_curve, real_time, value_at
@@ -90,7 +91,7 @@ def _one_size(
     coded = [row for row in rows if row["codec"] != SOURCE]
     vectors = [m for m in metrics if any(isinstance(row.get(m), list) for row in rows)]
     scalar = [metric for metric in metrics if metric not in vectors]
-    sets = [distances(rows, metric, budgets, OURS, SOURCE) for metric in vectors]
+    sets = [distances(rows, metric, budgets, SOURCE) for metric in vectors]
     return {
         "budgets": budgets,
         "clips": len({row["clip"] for row in coded}),
@@ -100,8 +101,9 @@ def _one_size(
 
 
 def hull_rows(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows that each hull is made of; the real-time hull only where something ran so."""
-    standard = [row for row in rows if row["codec"] not in (OURS, SOURCE)]
+    """The rows that each hull is made of: of standard codecs alone, so that a codec of the user's
+    own is measured against them and not part of them. Real time only where something ran so."""
+    standard = [row for row in rows if row["codec"] in STANDARD_NAMES]
     matched = [row for row in standard if not real_time(row)]
     found = {ALL_VARIANTS: matched, FULL_RATE: [row for row in matched if full_rate(row)]}
     quick = [row for row in standard if real_time(row)]
@@ -116,7 +118,7 @@ def _table(
     hulls = {name: hull(some, metric, budgets) for name, some in parts.items()}
     arms, single = _our_arms(rows)
     ours = {arm: hull(_of(rows, OURS, arm), metric, budgets) for arm in arms}
-    matched = parts[ALL_VARIANTS]
+    matched = [row for row in rows if row["codec"] != OURS and not real_time(row)]
     codecs = list(dict.fromkeys(row["codec"] for row in matched))
     alone = {
         f"{codec}, best arm": hull((r for r in matched if r["codec"] == codec), metric, budgets)

@@ -33,7 +33,8 @@ def boards(summary: Mapping[str, Any]) -> str:
             )
     said = (
         "Ours minus theirs, mean over clips that both reach; below it clips won : lost. Coloured "
-        "where the 95 % bootstrap interval of the mean leaves out zero, grey where it does not."
+        "where the 95 % bootstrap interval of the mean leaves out zero (a single clip: by its "
+        "sign), grey where it does not."
     )
     return "".join(parts) + f'<p class="hint">{said}</p>'
 

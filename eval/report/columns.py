@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gistcast.eval.cache import Row
+from gistcast.eval.codecs import STANDARD_NAMES
 from gistcast.eval.compressai import Outside
 from gistcast.eval.hull import REAL_TIME as REAL_TIME_MODE
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
@@ -35,6 +36,7 @@ def page_data(results: Mapping[str, Any], outside: Sequence[Outside] = ()) -> di
             "codecs": sorted({row["codec"] for row in rows} - {OURS}),
             "shown": _shown(arms),
         },
+        "standard": STANDARD_NAMES,
         "hulls": {
             ALL_VARIANTS: {"mode": "", "dropped": True},
             FULL_RATE: {"mode": "", "dropped": False},

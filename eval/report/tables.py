@@ -149,7 +149,7 @@ def _sets(found: Mapping[str, Any], budgets: Sequence[int]) -> str:
             f'<span title="{escape(arm)}">{names.figure(value, found["metric"])}</span>'
             for value, arm in zip(line["values"], line["arms"], strict=True)
         ]
-        kind = "ours" if line["name"].startswith(OURS) else "hull"
+        kind = "hull" if line["name"].startswith("best") else "ours"
         lines.append((kind, [escape(line["name"]), *cells]))
     caption = (
         f"Fréchet distance to the sources on features of gistcast's own recogniser (not FVD), over "

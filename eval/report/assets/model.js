@@ -43,8 +43,8 @@ function linesOf(sizeName, metric) {
   const found = new Map(groups(ours, (i) => curveOf(size, i).name));
   for (const [name, rule] of Object.entries(data.hulls)) {
     const some = theirs.filter((i) => {
-      const {arm, mode} = curveOf(size, i);
-      return mode === rule.mode && (rule.dropped || !arm.includes("drop"));
+      const {codec, arm, mode} = curveOf(size, i);
+      return data.standard.includes(codec) && mode === rule.mode && (rule.dropped || !arm.includes("drop"));
     });
     if (some.length) found.set(name, some);
   }

@@ -43,6 +43,14 @@ def test_real_time_has_a_hull_of_its_own(results: Results) -> None:
     assert "hull, real time" not in hull_rows(without)
 
 
+def test_a_codec_of_one_s_own_is_measured_against_the_hull_and_not_in_it(results: Results) -> None:
+    own = [{**r, "codec": "own", "psnr_rgb": 60.0} for r in results["rows"] if r["codec"] == "vp9"]
+    found = summarise([*results["rows"], *own], ["psnr_rgb"])["64x64"]["tables"]["psnr_rgb"]
+    for name in ("hull, all variants", "hull, full frame rate"):
+        assert find(found["lines"], name=name) == find(table(results)["lines"], name=name)
+    assert find(found["lines"], name="own, best arm")["values"][4] == 60
+
+
 def test_a_duel_is_the_difference_clip_by_clip(results: Results) -> None:
     duel = find(table(results)["duels"], arm="sketch", against="hull, full frame rate")
     at, budget = 4, 1050
