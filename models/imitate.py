@@ -21,9 +21,11 @@ from torch.nn import functional
 
 from gistcast.codec import transform
 from gistcast.codec.clip import Clip
-from gistcast.codec.quantiser import CHROMA_STEP
 
 STEPS = (20.0, 480.0)  #: luma quantiser steps to learn, drawn log-uniformly
+#: steps of the planes relative to luma's, as of `codec.quantiser`, which a machine that only
+#: trains cannot import: it takes the range coder
+PLANE_STEPS = (1.0, 0.5, 0.55)
 _WEIGHT = 0.14  #: lambda of the imitated rate-distortion choice, squared steps a bit
 
 Planes = tuple[Tensor, Tensor, Tensor]
@@ -71,7 +73,7 @@ def imitate(planes: Planes, steps: Tensor) -> Planes:
     """
     out = []
     for index, plane in enumerate(planes):
-        width = steps * (1.0, *CHROMA_STEP)[index]
+        width = steps * PLANE_STEPS[index]
         time = torch.from_numpy(_time(plane.shape[1])).to(plane.device)
         spectrum = torch.einsum("kt,nthw->nkhw", time, plane.float() - 128)
         levels = transform.spatial_levels(planes[0].shape[2], planes[0].shape[3]) - (index > 0)

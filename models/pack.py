@@ -7,7 +7,8 @@
     pack/gistcast     the code and the bundled weights; with --bare they are left out, and
                       train.sh is to be run from a checkout
     pack/data/train   the recordings as they are
-    pack/*.mp4, json  photographs and validation clips, one after the other in a video each
+    pack/*.mp4, json  photographs, validation clips and the codec's own pairs (models/coded.py),
+                      each one after the other in a video
     pack/vgg-8bit     LPIPS-VGG, eight bits a weight
 
 `train.sh` decodes all that into pack/work the first time, and starts `run_refiner`.
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from gistcast.codec.clip import Plane
+from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.models.data import (
     FrameStore,
@@ -37,6 +38,7 @@ from gistcast.models.data import (
     validation_store,
     write_index,
 )
+from gistcast.models.pairs import CodedPairs, write_pair
 
 LIMIT = 64 << 20  #: bytes of a pack
 _CODE = ("codec", "models")
@@ -82,6 +84,8 @@ def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = Fal
     _bundle(out / "stills", build_store(data, "stills", cache / "stills"), crf=18)
     if validation_store(data, cache):
         _bundle(out / "val-64", FrameStore(cache / "val-64"), crf=6)
+    if CodedPairs(cache / "coded"):
+        _bundle_coded(CodedPairs(cache / "coded"), out / "coded")
     _shrink(vgg, out / _VGG)
     if not bare:
         _copy_code(out / "gistcast")
@@ -118,6 +122,18 @@ def _bundle(base: Path, store: FrameStore, crf: int) -> None:
     base.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows]))
 
 
+def _bundle_coded(pairs: CodedPairs, base: Path) -> None:
+    """Each clip and then its sketch, in one video, and an index."""
+    planes: tuple[list[Plane], ...] = ([], [], [])
+    rows = []
+    for clip, sketch, step, caption in map(pairs.read, range(len(pairs))):
+        for both in zip(planes, clip.planes, sketch.planes, strict=True):
+            both[0].extend(both[1:])
+        rows.append({"frames": clip.frames, "step": step, "caption": caption})
+    _write_video(base.with_suffix(".mp4"), [np.concatenate(p) for p in planes], crf=12)
+    base.with_suffix(".json").write_text(json.dumps(rows))
+
+
 def _crop(planes: Sequence[Plane], height: int, width: int) -> list[Plane]:
     y, u, v = planes
     return [y[:, :height, :width], *(p[:, : height // 2, : width // 2] for p in (u, v))]
@@ -148,6 +164,8 @@ def unpack(pack: Path) -> None:
     for name in ("stills", "val-64"):
         if (pack / f"{name}.json").is_file() and not (work / f"{name}.json").is_file():
             _unbundle(pack / name, work / name)
+    if (pack / "coded.json").is_file() and not (work / "coded").is_dir():
+        _unbundle_coded(pack / "coded", work / "coded")
     build_store(pack / "data", "train", work / "train")
     if not (work / "lpips_vgg.safetensors").is_file():
         _restore(pack / _VGG, work / "lpips_vgg.safetensors")
@@ -162,6 +180,22 @@ def _unbundle(base: Path, out: Path) -> None:
             sources.append(append_planes(file, [p[start:stop] for p in planes], row))
             start = stop
     write_index(out, sources)
+
+
+def _unbundle_coded(base: Path, folder: Path) -> None:
+    planes, start = read_planes(base.with_suffix(".mp4")), 0
+    temporary = folder.with_suffix(".tmp")
+    temporary.mkdir(exist_ok=True)
+    for number, row in enumerate(json.loads(base.with_suffix(".json").read_text())):
+        middle, stop = start + row["frames"], start + 2 * row["frames"]
+        clip, sketch = (
+            Clip(*(p[a:b] for p in planes)) for a, b in ((start, middle), (middle, stop))
+        )
+        write_pair(
+            temporary / f"{number:05}.safetensors", clip, sketch, row["step"], row["caption"]
+        )
+        start = stop
+    temporary.rename(folder)
 
 
 def _shrink(weights: Path, out: Path) -> None:

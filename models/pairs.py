@@ -3,8 +3,11 @@
     recordings, photographs in motion --worker processes--> clips --copy--> device
         --imitated sketch--> pairs --random windows--> packed planes
 
-Nothing is stored: every step sees new crops, speeds and quantiser steps. What a step sees is a
-function of the seed and its number alone, so that a resumed run goes on as if it had not stopped.
+    pairs that the codec itself made (models/coded.py) -----------^
+
+All but the last are made as they are needed: every step sees new crops, speeds and quantiser
+steps. What a step sees is a function of the seed and its number alone, so that a resumed run goes
+on as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -12,10 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -23,9 +30,25 @@ from gistcast.codec.clip import Clip, Plane
 from gistcast.models.data import ClipSampler, FrameStore
 from gistcast.models.stills import StillSampler
 
-#: (y, u, v, captions): uint8 planes (N, T, H, W), (N, T, H/2, W/2) and a caption each
-ClipBatch = tuple[Tensor, Tensor, Tensor, list[str]]
+_Item = tuple[Any, ...]  # y, u, v of a clip, maybe those of its sketch; luma step (or 0); caption
 _Key = tuple[int, int]  # step, row
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """N clips of one shape, uint8.
+
+    Attributes:
+        clip: y (N, T, H, W), u and v (N, T, H/2, W/2).
+        sketch: the same of their sketches, where the codec made them; else None.
+        steps: (N,) luma steps of these.
+        captions: N sentences, maybe empty.
+    """
+
+    clip: list[Tensor]
+    sketch: list[Tensor] | None
+    steps: Tensor
+    captions: list[str]
 
 
 @dataclass(frozen=True)
@@ -36,11 +59,13 @@ class ClipShapes:
         sizes: sides of the square clips, luma samples, and their chances.
         lengths: frames and their chances; short clips are the low-delay mode.
         stills: share of the clips made of photographs.
+        coded: share of the steps that take pairs of the codec's own, where there are any.
     """
 
     sizes: tuple[tuple[int, float], ...] = ((64, 0.7), (128, 0.3))
     lengths: tuple[tuple[int, float], ...] = ((32, 0.84), (16, 0.08), (8, 0.08))
     stills: float = 0.35
+    coded: float = 0.35
 
     def of(self, seed: int, step: int) -> tuple[int, int]:
         """(side, frames) of a step's clips."""
@@ -53,19 +78,58 @@ def _pick(choices: tuple[tuple[int, float], ...], rng: np.random.Generator) -> i
     return choices[int(rng.choice(len(choices), p=chances / chances.sum()))][0]
 
 
-class TrainingClips(Dataset[tuple[Plane, Plane, Plane, str]]):
+class CodedPairs:
+    """Clips and the codec's sketches of them, as `gistcast.models.coded` keeps them.
+
+    Args:
+        folder: of the files; it need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(folder.glob("*.safetensors"))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, number: int) -> tuple[Clip, Clip, float, str]:
+        """A clip, its sketch, the luma step of that and a caption."""
+        with safe_open(str(self._paths[number]), framework="numpy") as file:
+            meta = file.metadata()
+            clip = Clip(*(file.get_tensor(key) for key in ("y", "u", "v")))
+            sketch = Clip(*(file.get_tensor(f"sketch_{key}") for key in ("y", "u", "v")))
+        return clip, sketch, float(meta["step"]), meta["caption"]
+
+
+def write_pair(path: Path, clip: Clip, sketch: Clip, step: float, caption: str) -> None:
+    """Write what `CodedPairs` reads; half a file is never seen."""
+    planes = dict(zip(("y", "u", "v"), clip.planes, strict=True))
+    planes |= dict(zip(("sketch_y", "sketch_u", "sketch_v"), sketch.planes, strict=True))
+    temporary = path.with_suffix(".tmp")
+    meta = {"step": str(step), "caption": caption}
+    save_file({k: np.ascontiguousarray(p) for k, p in planes.items()}, str(temporary), meta)
+    temporary.rename(path)
+
+
+class TrainingClips(Dataset[_Item]):
     """Random augmented clips; the key is (step, row).
 
     Args:
         recordings, stills: decoded sources.
         seed: of everything that is drawn.
         shapes: of the clips.
+        coded: pairs of the codec's own, maybe none.
     """
 
     def __init__(
-        self, recordings: FrameStore, stills: FrameStore, seed: int, shapes: ClipShapes
+        self,
+        recordings: FrameStore,
+        stills: FrameStore,
+        seed: int,
+        shapes: ClipShapes,
+        coded: CodedPairs | None = None,
     ) -> None:
         self._seed, self._shapes = seed, shapes
+        self._coded = coded if coded is not None and len(coded) else None
         self._samplers: dict[_Key, tuple[ClipSampler, StillSampler]] = {}
         for size, _ in shapes.sizes:
             for frames, _ in shapes.lengths:
@@ -74,12 +138,21 @@ class TrainingClips(Dataset[tuple[Plane, Plane, Plane, str]]):
                     StillSampler(stills, size=size, frames=frames),
                 )
 
-    def __getitem__(self, key: _Key) -> tuple[Plane, Plane, Plane, str]:
+    def __getitem__(self, key: _Key) -> _Item:
         step, row = key
         rng = np.random.default_rng([self._seed, step, 2, row])
+        share = np.random.default_rng([self._seed, step, 4]).random()
+        if self._coded is not None and share < self._shapes.coded:
+            return self._pair(self._coded, rng)
         real, still = self._samplers[self._shapes.of(self._seed, step)]
         sample = (still if rng.random() < self._shapes.stills else real).sample(rng)
-        return (*augment(sample.clip, rng).planes, sample.caption)
+        return (*augment(sample.clip, rng).planes, 0.0, sample.caption)
+
+    def _pair(self, coded: CodedPairs, rng: np.random.Generator) -> _Item:
+        clip, sketch, step, caption = coded.read(int(rng.integers(len(coded))))
+        seed = int(rng.integers(2**32))  # both are turned alike
+        both = (augment(c, np.random.default_rng(seed), stretch=False) for c in (clip, sketch))
+        return (*(plane for c in both for plane in c.planes), step, caption)
 
 
 def clip_batches(
@@ -93,25 +166,28 @@ def clip_batches(
         pin: page-locked memory, for faster copies to a GPU.
     """
     keys = ([(step, row) for row in range(batch)] for step in count(start))
-    loader: DataLoader[tuple[Plane, Plane, Plane, str]] = DataLoader(
+    loader: DataLoader[_Item] = DataLoader(
         clips,
         batch_sampler=keys,  # type: ignore[arg-type]
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
     )
-    for y, u, v, captions in loader:
-        yield y, u, v, list(captions)
+    for *planes, steps, captions in loader:
+        sketch = planes[3:] if len(planes) == 6 else None
+        yield ClipBatch(planes[:3], sketch, steps.float(), list(captions))
 
 
-def augment(clip: Clip, rng: np.random.Generator) -> Clip:
-    """Mirror, transpose and reverse at random, and stretch contrast and colours."""
+def augment(clip: Clip, rng: np.random.Generator, *, stretch: bool = True) -> Clip:
+    """Mirror, transpose and reverse at random, and (or not) stretch contrast and colours."""
     flips = rng.random(3) < (0.5, 0.25, 0.25)  # left-right, transpose, time
     gain = float(np.exp(rng.normal(0, 0.15)))
     offset = float(rng.normal(0, 8))
     swap, signs = rng.random() < 0.25, np.where(rng.random(2) < 0.15, -1.0, 1.0)
     colour = gain * float(np.exp(rng.normal(0, 0.2))) * signs
     y, u, v = (_turn(p, flips) for p in clip.planes)
+    if not stretch:
+        return Clip(y, u, v)
     u, v = _stretch(u, colour[0], 0), _stretch(v, colour[1], 0)
     return Clip(_stretch(y, gain, offset), *((v, u) if swap else (u, v)))
 

@@ -27,9 +27,16 @@ from gistcast.models.colour import planes_to_rgb
 from gistcast.models.data import build_store
 from gistcast.models.discriminator import Discriminator
 from gistcast.models.gist import Gist, draw
-from gistcast.models.imitate import imitate, random_steps
+from gistcast.models.imitate import Planes, imitate, random_steps
 from gistcast.models.lpips import Lpips, load_lpips
-from gistcast.models.pairs import ClipBatch, ClipShapes, TrainingClips, clip_batches, windows
+from gistcast.models.pairs import (
+    ClipBatch,
+    ClipShapes,
+    CodedPairs,
+    TrainingClips,
+    clip_batches,
+    windows,
+)
 from gistcast.models.refine import noise
 from gistcast.models.refiner import Condition, Generator, RefinerConfig, pack, unpack
 from gistcast.models.training import (
@@ -54,7 +61,7 @@ class RefinerTraining:
     Attributes:
         data: folder with `train/`, `stills/`, `val/` and `manifest.json`; not read where `cache`
             holds all of it decoded already.
-        cache: folder for decoded frames.
+        cache: folder for decoded frames, and of the codec's own pairs (models/coded.py), if any.
         run: folder for the checkpoint and the log.
         start: weights to begin with instead of random ones.
         steps: length of the schedule, unless there is `plan`.
@@ -177,8 +184,9 @@ class RefinerTrainer:
             config = self.config
             recordings = build_store(config.data, "train", config.cache / "train")
             stills = build_store(config.data, "stills", config.cache / "stills")
+            coded = CodedPairs(config.cache / "coded")
             self._clips = clip_batches(
-                TrainingClips(recordings, stills, config.seed, config.shapes),
+                TrainingClips(recordings, stills, config.seed, config.shapes, coded),
                 config.batch,
                 start=self.progress.step,
                 workers=self._workers,
@@ -188,16 +196,18 @@ class RefinerTrainer:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Draw a batch and its conditions."""
-        *planes, captions = self._next_clips()
+        drawn = self._next_clips()
         alone = self.gist is not None and rng.random() < _GIST_ALONE
-        count = min(len(captions), _ALONE_CLIPS) if alone else len(captions)
-        y, u, v = (p[:count].to(self.device, non_blocking=True).float() for p in planes)
+        count = min(len(drawn.captions), _ALONE_CLIPS) if alone else len(drawn.captions)
+        y, u, v = self._planes(drawn.clip, count)
         latent = torch.zeros(count, self.config.network.latents)
         texts: list[str | None] = [None] * count
         if alone:
-            texts = [c if c and rng.random() < 0.5 else None for c in captions[:count]]
+            texts = [c if c and rng.random() < 0.5 else None for c in drawn.captions[:count]]
             steps = torch.zeros(count, device=self.device)
-            made = self._gists(planes, texts, latent)
+            made = self._gists(drawn.clip, texts, latent)
+        elif drawn.sketch is not None:
+            steps, made = drawn.steps.to(self.device), self._planes(drawn.sketch, count)
         else:
             steps = torch.from_numpy(random_steps(rng, count)).to(self.device)
             made = imitate((y, u, v), steps)
@@ -218,7 +228,11 @@ class RefinerTrainer:
             clip, sketch, torch.cat(grain).to(self.device), error.repeat(repeats), condition, dials
         )
 
-    def _gists(self, planes: list[Tensor], texts: list[str | None], latent: Tensor) -> list[Tensor]:
+    def _planes(self, planes: list[Tensor], count: int) -> Planes:
+        y, u, v = (p[:count].to(self.device, non_blocking=True).float() for p in planes)
+        return y, u, v
+
+    def _gists(self, planes: list[Tensor], texts: list[str | None], latent: Tensor) -> Planes:
         """Gists of clips as planes on the device; fills in their latents."""
         assert self.gist is not None
         made = []
@@ -227,7 +241,7 @@ class RefinerTrainer:
             symbols = self.gist.describe(clip)
             latent[row] = torch.from_numpy(symbols.astype(np.float32))
             made.append([torch.from_numpy(p) for p in draw(self.gist, symbols, text, clip).planes])
-        return [torch.stack(p).to(self.device).float() for p in zip(*made, strict=True)]
+        return self._planes([torch.stack(p) for p in zip(*made, strict=True)], len(made))
 
     def _dials(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         if self.share < self.config.perceptual_from:

@@ -12,6 +12,7 @@ from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
 from gistcast.models import pack
 from gistcast.models.data import FrameStore
+from gistcast.models.pairs import CodedPairs, write_pair
 
 
 @pytest.fixture
@@ -31,6 +32,10 @@ def source(cache: Path, make_clip) -> Path:
         "convolution.0.bias": rng.normal(0, 1, 2),
     }
     save_file({k: v.astype(np.float16) for k, v in weights.items()}, str(cache / "vgg"))
+    (cache / "coded").mkdir()
+    for number in range(2):
+        clip, sketch = make_clip(frames=8, seed=number), make_clip(frames=8, seed=number + 5)
+        write_pair(cache / "coded" / f"{number:05}.safetensors", clip, sketch, 7.5, "a pair")
     return cache
 
 
@@ -50,6 +55,11 @@ def test_a_pack_comes_back_nearly_as_it_was(source: Path) -> None:
             for p, q in zip(before.planes(a, index), after.planes(b, index), strict=True):
                 assert p.shape == q.shape
                 assert np.abs(p.astype(int) - q).mean() < 3
+    pairs = [CodedPairs(folder / "coded") for folder in (source, out / "work")]
+    assert len(pairs[1]) == 2
+    assert pairs[1].read(1)[2:] == (7.5, "a pair")
+    for kept, back in zip(pairs[0].read(1)[:2], pairs[1].read(1)[:2], strict=True):
+        assert np.abs(kept.y.astype(int) - back.y).mean() < 3
     assert FrameStore(out / "work" / "train").sources[0].caption == "a scene"
     before_vgg = load_file(str(source / "vgg"))
     after_vgg = load_file(str(out / "work" / "lpips_vgg.safetensors"))

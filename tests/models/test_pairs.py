@@ -7,11 +7,19 @@ import torch
 from gistcast.codec import sketch, transform
 from gistcast.codec.clip import Clip
 from gistcast.codec.layout import make_layout
-from gistcast.models import imitate
+from gistcast.codec.quantiser import luma_step, plane_steps
+from gistcast.models import coded, imitate
 from gistcast.models.coded import CodecSketcher
 from gistcast.models.data import FrameStore
 from gistcast.models.imitate import imitated_sketch
-from gistcast.models.pairs import ClipShapes, TrainingClips, augment, clip_batches, windows
+from gistcast.models.pairs import (
+    ClipShapes,
+    CodedPairs,
+    TrainingClips,
+    augment,
+    clip_batches,
+    windows,
+)
 from gistcast.models.validate import measure
 
 SHAPES = ClipShapes(sizes=((16, 0.5), (32, 0.5)), lengths=((8, 0.5), (4, 0.5)))
@@ -24,6 +32,7 @@ def clips(cache: Path) -> TrainingClips:
 
 def test_the_imitation_uses_the_codecs_transform(make_clip) -> None:
     """Without its dead zone it gives the codec's own coefficients and the clip again."""
+    assert tuple(step / luma_step(0) for step in plane_steps(0)) == imitate.PLANE_STEPS
     clip = make_clip(frames=8, height=40, width=26)
     seen: list[torch.Tensor] = []
     levels = transform.spatial_levels(40, 26)
@@ -66,15 +75,15 @@ def test_clips_are_a_function_of_seed_step_and_row(clips: TrainingClips, cache: 
     first = clip_batches(clips, 2)
     batches = [next(first) for _ in range(4)]
     resumed = next(clip_batches(clips, 2, start=3))
-    assert torch.equal(batches[3][0], resumed[0])
-    assert not torch.equal(batches[3][0][0], batches[3][0][1])
+    assert torch.equal(batches[3].clip[0], resumed.clip[0])
+    assert not torch.equal(batches[3].clip[0][0], batches[3].clip[0][1])
     other = TrainingClips(FrameStore(cache / "train"), FrameStore(cache / "stills"), 6, SHAPES)
     assert any(
-        a[0].shape != b[0].shape or not torch.equal(a[0], b[0])
+        a.clip[0].shape != b.clip[0].shape or not torch.equal(a.clip[0], b.clip[0])
         for a, b in zip(batches, clip_batches(other, 2), strict=False)
     )
-    seen = {(b[0].shape[2], b[0].shape[1]) for b, _ in zip(clip_batches(clips, 1), range(16))}  # noqa: B905
-    assert seen == {(16, 4), (16, 8), (32, 4), (32, 8)}
+    seen = {b.clip[0].shape[1:3] for b, _ in zip(clip_batches(clips, 1), range(16))}  # noqa: B905
+    assert seen == {(4, 16), (8, 16), (4, 32), (8, 32)}
 
 
 def test_augmentation_turns_the_planes_together(make_clip) -> None:
@@ -88,6 +97,34 @@ def test_augmentation_turns_the_planes_together(make_clip) -> None:
         chroma = [np.sign(np.diff(p.astype(int), axis=2).sum()) for p in (made.u, made.v)]
         if rises:
             assert abs(rises) in (abs(chroma[0]), abs(chroma[1]))
+
+
+def test_the_codecs_own_pairs_join_in(cache: Path, make_clip) -> None:
+    stores = FrameStore(cache / "train"), FrameStore(cache / "stills")
+    shapes = ClipShapes(sizes=((16, 1.0),), lengths=((8, 1.0),), coded=0.5)
+    coded.make_coded_pairs(cache, cache, 2, preset="fast")
+    before = {p.name: p.stat().st_mtime_ns for p in (cache / "coded").iterdir()}
+    coded.make_coded_pairs(cache, cache, 3, preset="fast")
+    assert (
+        before.items()
+        <= {p.name: p.stat().st_mtime_ns for p in (cache / "coded").iterdir()}.items()
+    )
+    pairs = CodedPairs(cache / "coded")
+    assert len(pairs) == 3
+    clip, sketch, step, caption = pairs.read(1)
+    assert step > 0 and isinstance(caption, str)
+    assert 15 < measure(sketch, clip, None).psnr < 60
+    batches = clip_batches(TrainingClips(*stores, 5, shapes, pairs), 2)
+    kinds = [next(batches) for _ in range(12)]
+    own = [b for b in kinds if b.sketch is not None]
+    assert 0 < len(own) < 12
+    for batch in own:
+        assert batch.sketch is not None
+        assert batch.clip[0].shape == batch.sketch[0].shape == (2, 32, 64, 64)
+        assert bool((batch.steps > 0).all())
+        # a sketch turned unlike its clip would be no better than another picture
+        error = (batch.clip[0].float() - batch.sketch[0]).abs().mean()
+        assert error < (batch.clip[0].float() - batch.sketch[0].flip(3)).abs().mean()
 
 
 def test_windows_are_cut_alike() -> None:

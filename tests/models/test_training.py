@@ -15,7 +15,7 @@ from gistcast.models import run_refiner, training, zoo
 from gistcast.models import train_refiner as refiner_module
 from gistcast.models.gist import GistConfig
 from gistcast.models.lpips import load_lpips
-from gistcast.models.pairs import ClipShapes
+from gistcast.models.pairs import ClipShapes, write_pair
 from gistcast.models.refiner import RefinerConfig
 from gistcast.models.train_gist import GistTrainer, GistTraining, export_gist, train_gist
 from gistcast.models.train_refiner import RefinerTrainer, RefinerTraining
@@ -170,6 +170,16 @@ def test_another_network_is_refused(config: RefinerTraining) -> None:
 def test_no_data_no_training(config: RefinerTraining, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="manifest"):
         RefinerTrainer(replace(config, cache=tmp_path / "empty"), CPU).step()
+
+
+def test_the_codecs_own_pairs_are_learned_from(config: RefinerTraining, make_clip) -> None:
+    (config.cache / "coded").mkdir()
+    clip, sketch = make_clip(frames=8, height=32, width=32), make_clip(8, 32, 32, seed=1)
+    write_pair(config.cache / "coded" / "0.safetensors", clip, sketch, 33.0, "")
+    always = replace(config, shapes=replace(config.shapes, coded=1.0))
+    batch = RefinerTrainer(always, CPU).batch(np.random.default_rng(0))
+    assert batch.condition.step.tolist() == [33, 33]
+    assert float((batch.sketch[..., :4].mean() - float(sketch.y.mean())).abs()) < 0.1
 
 
 def test_gists_alone_are_refined_too(
