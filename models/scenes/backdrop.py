@@ -13,6 +13,7 @@ from gistcast.models.scenes.draws import Draws
 from gistcast.models.scenes.exact import Image
 from gistcast.models.scenes.noise import SIDE, Texture
 from gistcast.models.scenes.places import Place
+from gistcast.models.scenes.plane import mix, over, rgb
 from gistcast.models.scenes.weather import Weather
 
 _CELLS = 64  #: random numbers for cells (houses, trees) repeat after so many
@@ -69,22 +70,10 @@ Painted = tuple[Image, Image]  #: colours (T, R, W, 3) and coverage (T, R, W)
 _Painter = Callable[[Strip, Place], Painted]
 
 
-def _rgb(colour: Colour) -> Image:
-    return np.asarray(colour, np.float32)
-
-
-def _mix(a: Colour, b: Colour, share: Image) -> Image:
-    return np.asarray(_rgb(a) + share[..., None] * (_rgb(b) - _rgb(a)))
-
-
-def _over(paint: Image, cover: Image, colour: Colour) -> Image:
-    return np.asarray(paint + cover[..., None] * (_rgb(colour) - paint))
-
-
 def _hills(low: float, high: float, scale: float, a: Colour, b: Colour) -> _Painter:
     def paint(strip: Strip, place: Place) -> Painted:
         cover = strip.upto(strip.outline(low, high, scale))
-        return _mix(a, b, strip.noise(scale * 0.4)), cover
+        return mix(a, b, strip.noise(scale * 0.4)), cover
 
     return paint
 
@@ -96,10 +85,10 @@ def _peaks(snow: float, rock: Colour) -> _Painter:
         ridge = (1 - np.abs(2 * inside - 1)) * (2 + 4 * cells[..., 0])
         outline = outline + ridge
         noise = strip.noise(16)
-        colours = _mix(rock, (196, 204, 214), noise * np.float32(0.5))
+        colours = mix(rock, (196, 204, 214), noise * np.float32(0.5))
         level = strip.y[..., None] + (noise - np.float32(0.5)) * np.float32(7)
         white = np.clip((level - np.float32(snow)) * np.float32(0.8), 0, 1)
-        return _over(colours, white, (242, 246, 252)), strip.upto(outline)
+        return over(colours, white, (242, 246, 252)), strip.upto(outline)
 
     return paint
 
@@ -111,9 +100,9 @@ def _forest(strip: Strip, place: Place) -> Painted:
     outline = outline + crown * (np.float32(0.3) + cells[..., 0] * np.float32(0.9))
     dark, light = place.accents[0], place.accents[1]
     leaf = strip.noise(7)
-    colours = _mix((dark[0] * 0.55, dark[1] * 0.55, dark[2] * 0.6), light, leaf)
+    colours = mix((dark[0] * 0.55, dark[1] * 0.55, dark[2] * 0.6), light, leaf)
     shade = cells[:, None, :, 1] * np.float32(0.35)
-    return _over(colours, shade, (34, 58, 34)), strip.upto(outline)
+    return over(colours, shade, (34, 58, 34)), strip.upto(outline)
 
 
 def _pines(strip: Strip, place: Place) -> Painted:
@@ -126,9 +115,9 @@ def _pines(strip: Strip, place: Place) -> Painted:
     cover = strip.upto(outline) * np.clip(
         1 - (tier[..., None] - (1 - across[:, None, :]) * np.float32(0.5)) * 6, 0, 1
     )
-    colours = _mix((24, 52, 46), (58, 92, 72), strip.noise(5))
+    colours = mix((24, 52, 46), (58, 92, 72), strip.noise(5))
     frost = np.clip((strip.noise(3) - np.float32(0.52)) * 6, 0, 1) * np.float32(0.85)
-    return _over(colours, frost, (236, 242, 248)), cover
+    return over(colours, frost, (236, 242, 248)), cover
 
 
 def _houses(width: float, low: float, high: float) -> _Painter:
@@ -145,7 +134,7 @@ def _houses(width: float, low: float, high: float) -> _Painter:
         window = np.clip((np.float32(0.27) - np.abs(columns - 0.5)) * sharp * 4 + 0.5, 0, 1)
         window = window * np.clip((np.float32(0.3) - np.abs(rows - 0.55)) * sharp * 4 + 0.5, 0, 1)
         window = window * (strip.y[..., None] > 0.95)
-        colours = base + window[..., None] * (_rgb((58, 72, 92)) - base)
+        colours = base + window[..., None] * (rgb((58, 72, 92)) - base)
         edge = np.clip((inside - np.float32(0.04)) * 40, 0, 1)[:, None, :, None]
         return np.asarray(colours * (np.float32(0.7) + np.float32(0.3) * edge)), strip.upto(outline)
 
@@ -162,13 +151,13 @@ def _stand(strip: Strip, place: Place) -> Painted:
     people = strip.table[number]
     shirts = np.float32(70) + (people[..., :3] + people[..., 3:]) * np.float32(72)
     blur = np.clip(np.float32(0.3) / strip.pixel, 0.25, 1)[..., None, None]
-    colours = _rgb((118, 116, 122)) + blur * (shirts - _rgb((118, 116, 122)))
+    colours = rgb((118, 116, 122)) + blur * (shirts - rgb((118, 116, 122)))
     head = np.clip(1 - np.abs(np.mod(strip.y / seat, 1) - 0.7) * 5, 0, 1)[..., None, None]
-    colours = colours + head * np.float32(0.45) * (_rgb((214, 172, 142)) - colours)
+    colours = colours + head * np.float32(0.45) * (rgb((214, 172, 142)) - colours)
     top = np.clip((strip.y - np.float32(4.4)) / strip.pixel + 0.5, 0, 1)[..., None]
-    colours = _over(np.asarray(colours), top, (84, 90, 102))
+    colours = over(np.asarray(colours), top, (84, 90, 102))
     wall = np.clip((np.float32(0.7) - strip.y) / strip.pixel + 0.5, 0, 1)[..., None]
-    return _over(colours, wall, place.accents[0]), strip.upto(roof)
+    return over(colours, wall, place.accents[0]), strip.upto(roof)
 
 
 def _hall(strip: Strip, place: Place) -> Painted:
@@ -176,12 +165,12 @@ def _hall(strip: Strip, place: Place) -> Painted:
     roof = np.full_like(strip.x, 4.6)
     _, inside = strip.cells(1.6)
     bar = np.clip((np.abs(inside - 0.5) - np.float32(0.44)) * 20, 0, 1)[:, None, :]
-    colours = _mix((126, 168, 190), (196, 222, 232), strip.noise(9))
-    colours = _over(colours, bar, (224, 226, 226))
+    colours = mix((126, 168, 190), (196, 222, 232), strip.noise(9))
+    colours = over(colours, bar, (224, 226, 226))
     low = np.clip((np.float32(1.3) - strip.y) / strip.pixel + 0.5, 0, 1)[..., None]
     top = np.clip((strip.y - np.float32(4.0)) / strip.pixel + 0.5, 0, 1)[..., None]
     wall = np.maximum(low, top)
-    return _over(colours, wall, place.accents[1]), strip.upto(roof)
+    return over(colours, wall, place.accents[1]), strip.upto(roof)
 
 
 def _boards(strip: Strip, place: Place) -> Painted:
@@ -192,24 +181,24 @@ def _boards(strip: Strip, place: Place) -> Painted:
     band = np.clip((np.float32(0.26) - np.abs(strip.y - 0.56)) / strip.pixel + 0.5, 0, 1)
     tint = (np.float32(40) + cells[..., 1:4] * np.float32(190))[:, None]
     share = (band[..., None] * advert[:, None, :])[..., None] * np.float32(0.85)
-    white = _rgb((240, 242, 244))
+    white = rgb((240, 242, 244))
     colours = white + share * (tint - white)
     kick = np.clip((np.float32(0.18) - strip.y) / strip.pixel + 0.5, 0, 1)[..., None]
     top = np.clip((strip.y - np.float32(0.93)) / strip.pixel + 0.5, 0, 1)[..., None]
-    colours = _over(np.asarray(colours), kick, (236, 204, 60))
-    return _over(colours, top, (36, 74, 150)), strip.upto(rail)
+    colours = over(np.asarray(colours), kick, (236, 204, 60))
+    return over(colours, top, (36, 74, 150)), strip.upto(rail)
 
 
 def _flat(height: float, a: Colour, b: Colour, scale: float) -> _Painter:
     def paint(strip: Strip, place: Place) -> Painted:
-        return _mix(a, b, strip.noise(scale)), strip.upto(np.full_like(strip.x, height))
+        return mix(a, b, strip.noise(scale)), strip.upto(np.full_like(strip.x, height))
 
     return paint
 
 
 def _hedge(strip: Strip, place: Place) -> Painted:
     outline = strip.outline(0.5, 1.3, 9)
-    return _mix((38, 66, 34), place.accents[0], strip.noise(5)), strip.upto(outline)
+    return mix((38, 66, 34), place.accents[0], strip.noise(5)), strip.upto(outline)
 
 
 #: name -> distance (view units), greatest height, painter
@@ -258,6 +247,6 @@ def paint_backdrop(
         colours, cover = painter(strip, place)
         cover = cover * np.clip(y / pixel + np.float32(0.5), 0, 1)[..., None]
         veil = np.float32(haze(depth, weather.fog))
-        colours = colours + veil * (_rgb(weather.low) - colours)
+        colours = colours + veil * (rgb(weather.low) - colours)
         below = canvas.pixels[:, top:bottom]
         below += cover[..., None] * (colours - below)
