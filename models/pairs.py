@@ -168,7 +168,7 @@ def clip_batches(
     keys = ([(step, row) for row in range(batch)] for step in count(start))
     loader: DataLoader[_Item] = DataLoader(
         clips,
-        batch_sampler=keys,  # type: ignore[arg-type]
+        batch_sampler=keys,
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,

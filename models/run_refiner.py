@@ -39,7 +39,7 @@ def look(generator: Generator, device: torch.device, samples: Sequence[Sample]) 
     """Figures of unseen clips at one step, for the log."""
     refiner = GanRefiner(generator, device)
     rows = validate(refiner, samples, _STEP, ("fidelity", "balanced"), load_lpips("alex"))
-    out = {}
+    out: dict[str, float] = {}
     for key, row in rows.items():
         quality = mean(row)
         out |= {f"val_psnr_{key}": quality.psnr, f"val_motion_{key}": quality.motion}

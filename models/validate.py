@@ -23,26 +23,39 @@ class Quality:
 
     Attributes:
         psnr: dB in RGB.
-        lpips: AlexNet distance frame by frame; None without a network.
+        lpips: distance frame by frame; None without a network.
         motion: mean absolute error of the differences between successive frames, RGB levels.
+        tlpips: mean absolute error of the LPIPS distance between successive frames (Chu et al.,
+            "Learning Temporal Coherence via Self-Supervision for GAN-based Video Generation",
+            2020); None without a network, or of one frame.
     """
 
     psnr: float
     lpips: float | None
     motion: float
+    tlpips: float | None = None
 
 
 def measure(made: Clip, real: Clip, lpips: Lpips | None, every: int = 4) -> Quality:
-    """Quality of one clip; LPIPS looks at every `every`-th frame."""
+    """Quality of one clip; LPIPS looks at every `every`-th frame (tLPIPS at the next one too)."""
     a, b = clip_to_rgb(made).astype(np.float32), clip_to_rgb(real).astype(np.float32)
     error = float(np.mean((a - b) ** 2))
     psnr = 10 * np.log10(255**2 / max(error, 1e-6))
     motion = float(np.abs(np.diff(a, axis=0) - np.diff(b, axis=0)).mean()) if len(a) > 1 else 0.0
-    distance = None
-    if lpips is not None:
-        with torch.inference_mode():
-            distance = float(lpips(_image(a[::every]), _image(b[::every])).mean())
-    return Quality(float(psnr), distance, motion)
+    if lpips is None:
+        return Quality(float(psnr), None, motion)
+    with torch.inference_mode():
+        x, y = (lpips.features(_image(rgb[::every])) for rgb in (a, b))
+        distance = float(lpips.compare(x, y).mean())
+        if len(a) < 2:
+            return Quality(float(psnr), distance, motion)
+        p, q = (
+            lpips.compare(
+                [f[: len(rgb[1::every])] for f in now], lpips.features(_image(rgb[1::every]))
+            )
+            for rgb, now in ((a, x), (b, y))
+        )
+    return Quality(float(psnr), distance, motion, float((p - q).abs().mean()))
 
 
 def _image(rgb: NDArray[np.float32]) -> torch.Tensor:
@@ -51,12 +64,17 @@ def _image(rgb: NDArray[np.float32]) -> torch.Tensor:
 
 def mean(rows: Sequence[Quality]) -> Quality:
     """Means over clips."""
-    distances = [row.lpips for row in rows if row.lpips is not None]
     return Quality(
         float(np.mean([row.psnr for row in rows])),
-        float(np.mean(distances)) if distances else None,
+        _mean([row.lpips for row in rows]),
         float(np.mean([row.motion for row in rows])),
+        _mean([row.tlpips for row in rows]),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def validate(
