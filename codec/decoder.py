@@ -13,13 +13,22 @@ from gistcast.codec.errors import CorruptError, ModelError
 from gistcast.codec.header import check_tables, parse_header
 from gistcast.codec.latent import decode_latent
 from gistcast.codec.layout import Layout, make_layout
-from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, Packet, get_varint
+from gistcast.codec.packet import (
+    LATENT,
+    RESIDUAL,
+    TEXT,
+    VIDEO,
+    Packet,
+    get_varint,
+    kind_end,
+)
 from gistcast.codec.protocol import FloatPlanes, GistModel, Refiner
 from gistcast.codec.quantiser import luma_step
 from gistcast.codec.residual import ResidualDecoder
 from gistcast.codec.sketch import grey_gist, synthesise
 from gistcast.codec.tables import load_tables
 from gistcast.codec.text import decode_text
+from gistcast.codec.video import Video, decode
 
 
 @dataclass(frozen=True)
@@ -29,10 +38,11 @@ class DecodedClip:
     Attributes:
         clip: the frames to show: refined, or the sketch without a refiner.
         sketch: gist plus residual.
-        gist: stage 1's guess (mid-grey without a model).
+        gist: stage 1's guess; the sketch, where it came as video; mid-grey without either.
         text, latent: the description, where sent.
         quantiser: of the residual; None without one.
         residual_layers: how many of the residual's layers were used.
+        video: the sketch as AV1, where it came as that.
         symbols: per plane and band, the decoded levels (exact on every machine).
         damage: what was wrong, one line each; empty for a sound clip.
     """
@@ -46,11 +56,12 @@ class DecodedClip:
     residual_layers: int
     symbols: list[dict[tuple[int, int], NDArray[np.int32]]]
     damage: tuple[str, ...]
+    video: Video | None = None
 
     @property
     def step(self) -> float:
-        """Luma quantiser step on the 8-bit scale; 0 without a residual."""
-        return 0.0 if self.quantiser is None else luma_step(self.quantiser)
+        """Luma quantiser step on the 8-bit scale; 0 without a residual or video."""
+        return _step(self.quantiser, self.video)
 
 
 class Decoder:
@@ -112,11 +123,18 @@ class Decoder:
         damage: list[str] = []
         text, latent = self._description(layers, damage)
         layout = make_layout(frames, self.header.height, self.header.width)
-        residual, quantiser, used = self._residual(layers, layout, damage)
+        video = self._video(layers, frames, damage)
+        residual, quantiser, used = None, None, 0
+        if video is None:
+            residual, quantiser, used = self._residual(layers, layout, damage)
         # a residual is coded against the gist of a latent, or else against mid-grey: text alone
         # draws a gist only for clips that have nothing better
-        drawn = latent is not None or residual is None
-        gist = self._gist(latent, text, frames, number) if drawn else None
+        gist: FloatPlanes | None = None
+        if video is not None:
+            y, u, v = (plane.astype(np.float32) for plane in video.clip.planes)
+            gist = y, u, v
+        elif latent is not None or residual is None:
+            gist = self._gist(latent, text, frames, number)
         gist_clip = _rounded(gist or grey_gist(frames, self.header.height, self.header.width))
         sketch = gist_clip
         if residual is not None and quantiser is not None:
@@ -125,7 +143,7 @@ class Decoder:
         if self._refiner is not None:
             clip = self._refiner.refine(
                 sketch,
-                step=0.0 if quantiser is None else luma_step(quantiser),
+                step=_step(quantiser, video),
                 latent=latent,
                 text=text,
                 seed=self.header.seed + number,
@@ -133,7 +151,7 @@ class Decoder:
             )
         symbols = residual.symbols.signed if residual is not None else []
         return DecodedClip(
-            clip, sketch, gist_clip, text, latent, quantiser, used, symbols, tuple(damage)
+            clip, sketch, gist_clip, text, latent, quantiser, used, symbols, tuple(damage), video
         )
 
     def _description(
@@ -166,13 +184,30 @@ class Decoder:
             seed=self.header.seed + number,
         )
 
+    def _video(self, layers: dict[int, bytes], frames: int, damage: list[str]) -> Video | None:
+        """Decode video layers up to the first that is missing or damaged."""
+        payloads = self._run(layers, VIDEO) if self.header.version > 1 else []
+        while payloads:
+            try:
+                return decode(payloads, frames, self.header.height, self.header.width)
+            except CorruptError as error:
+                damage.append(str(error))
+                payloads.pop()
+        return None
+
+    def _run(self, layers: dict[int, bytes], first: int) -> list[bytes]:
+        """Payloads of the layers of a kind up to the first that is missing."""
+        payloads: list[bytes] = []
+        end = kind_end(first, self.header.version)
+        while first + len(payloads) < end and first + len(payloads) in layers:
+            payloads.append(layers[first + len(payloads)])
+        return payloads
+
     def _residual(
         self, layers: dict[int, bytes], layout: Layout, damage: list[str]
     ) -> tuple[ResidualDecoder | None, int | None, int]:
         """Decode residual layers up to the first that is missing or damaged."""
-        payloads: list[bytes] = []
-        while RESIDUAL + len(payloads) in layers:
-            payloads.append(layers[RESIDUAL + len(payloads)])
+        payloads = self._run(layers, RESIDUAL)
         if not payloads:
             return None, None, 0
         if not payloads[0]:
@@ -206,6 +241,13 @@ def _decode_layers(
         except CorruptError as error:
             return decoder, index, str(error)
     return decoder, len(payloads), None
+
+
+def _step(quantiser: int | None, video: Video | None) -> float:
+    """Luma step on the 8-bit scale of what a sketch was coded with; 0 for nothing."""
+    if quantiser is not None:
+        return luma_step(quantiser)
+    return 0.0 if video is None else video.step
 
 
 def _rounded(planes: FloatPlanes) -> Clip:

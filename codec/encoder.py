@@ -4,10 +4,13 @@ clip --model.describe--> latent --> LATENT packet        text --> TEXT packet
   |                         '--> gist (the decoder's)
   '--> clip - gist --transform, choose at a quantiser--> RESIDUAL packets
                                       ^-- rate control: quality, clip bytes or bit rate
+  '--> some frames --AV1, where it does better than the residual--> VIDEO packets
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -21,9 +24,16 @@ from gistcast.codec.layers import Layers
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import LATENT, TEXT, Packet
 from gistcast.codec.protocol import FloatPlanes, GistModel
-from gistcast.codec.ratecontrol import Bucket, Trials, at_quality, within_budget
+from gistcast.codec.ratecontrol import Bucket, Trial, Trials, at_quality, within_budget
 from gistcast.codec.settings import LAYER_SETS, PRESETS, EncodeSettings
 from gistcast.codec.text import encode_text
+from gistcast.codec.videochoice import (
+    VideoTrial,
+    distortion,
+    tries_video,
+    video_at_quality,
+    video_within,
+)
 
 __all__ = ["LAYER_SETS", "PRESETS", "EncodeSettings", "Encoder"]
 
@@ -164,5 +174,22 @@ class Encoder:
         else:
             trial = within_budget(trials, budget, measure, settings.preset, self._guess)
             self._guess = trial.quantiser
-        cost = trial.cost(measure(trial.layers), self._guess if budget else trial.quantiser)
-        return described + trial.layers, cost
+        if gist is None and tries_video(clip, settings):
+            exact = replace(trial, distortion=distortion(clip, trials.picture(trial)))
+            video = self._video(clip, exact, budget, measure)
+            if video is not None:
+                trial = replace(exact, layers=video.layers, distortion=video.distortion)
+        return described + trial.layers, trial.cost(measure(trial.layers), trial.quantiser)
+
+    def _video(
+        self, clip: Clip, rival: Trial, budget: int | None, measure: Callable[[Layers], int]
+    ) -> VideoTrial | None:
+        """The clip as AV1, if that beats the residual (whose distortion is of its samples)."""
+        if budget is not None:
+            return video_within(clip, self.settings, rival, budget, measure)
+        video = video_at_quality(clip, self.settings, rival, measure)
+        if video is None:
+            return None
+        other = replace(rival, distortion=video.distortion)
+        cost = other.cost(measure(video.layers), rival.quantiser)
+        return video if cost < rival.cost(measure(rival.layers), rival.quantiser) else None

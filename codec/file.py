@@ -15,7 +15,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import CorruptError
-from gistcast.codec.header import Header, parse_header
+from gistcast.codec.header import MAJOR, Header, parse_header
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import (
     CLIP_NUMBER_PERIOD,
@@ -23,6 +23,7 @@ from gistcast.codec.packet import (
     Chunk,
     Packet,
     get_varint,
+    kind_of,
     parse_packet,
     put_varint,
 )
@@ -42,12 +43,14 @@ class CodedClip:
         offset: of the first packet in the file.
         packets: in file order.
         size: bytes of all packets, headers included.
+        version: of the format.
     """
 
     number: int
     offset: int
     packets: list[Packet] = field(default_factory=list)
     size: int = 0
+    version: int = MAJOR
 
     @property
     def pts(self) -> int | None:
@@ -57,10 +60,13 @@ class CodedClip:
     @property
     def complete(self) -> bool:
         """Whether every layer up to the one marked last is there."""
-        layers = {p.layer for p in self.packets}
-        last = [p.layer for p in self.packets if p.last]
-        residual = [layer for layer in layers if layer >= 2]
-        return bool(last) and (not residual or set(range(2, max(last) + 1)) <= layers)
+        layers = sorted({p.layer for p in self.packets})
+        last = {p.layer for p in self.packets if p.last}
+        kinds = [kind_of(layer, self.version) for layer in layers]
+        places = [(kind, number) for kind, number in kinds if number is not None]
+        runs = {kind: [n for k, n in places if k == kind] for kind, _ in places}
+        whole = all(numbers == list(range(len(numbers))) for numbers in runs.values())
+        return bool(last) and max(last) == layers[-1] and whole
 
 
 @dataclass
@@ -158,7 +164,7 @@ def read_gist(data: bytes) -> GistFile:
         if isinstance(packet, Chunk):
             parsed.other_bytes += end - offset
         else:
-            _append(parsed.clips, packet, offset, end - offset)
+            _append(parsed, packet, offset, end - offset)
         offset = end
     if parsed.damage and not parsed.clips and not parsed.other_bytes:
         raise CorruptError(
@@ -169,11 +175,13 @@ def read_gist(data: bytes) -> GistFile:
     return parsed
 
 
-def _append(clips: list[CodedClip], packet: Packet, offset: int, size: int) -> None:
+def _append(parsed: GistFile, packet: Packet, offset: int, size: int) -> None:
+    clips = parsed.clips
     if not clips or clips[-1].number % CLIP_NUMBER_PERIOD != packet.clip:
         previous = clips[-1].number if clips else -1
         ahead = (packet.clip - previous - 1) % CLIP_NUMBER_PERIOD
-        clips.append(CodedClip(previous + 1 + ahead, offset))
+        number = previous + 1 + ahead
+        clips.append(CodedClip(number, offset, version=parsed.header.version))
     clips[-1].packets.append(packet)
     clips[-1].size += size
 

@@ -10,7 +10,7 @@ from gistcast.codec.residual import Chosen
 Layers = list[tuple[int, bytes]]  #: (layer number, payload), in order
 
 #: Where residual layers end by default, in bytes.
-_ENDS = (450, 1150, *range(2150, 13150, 1000))
+_ENDS = (450, 1150, *range(2150, 9150, 1000))
 _LEAST = 250  # bytes: a smaller rest joins the layer before it
 
 

@@ -17,11 +17,29 @@ import google_crc32c
 from gistcast.codec.clip import MAX_FRAMES
 from gistcast.codec.errors import CorruptError, UsageError
 
-TEXT, LATENT, RESIDUAL = 0, 1, 2  #: layers; RESIDUAL + k is the k-th residual layer
+#: Layers; RESIDUAL + k is the k-th residual layer, VIDEO + k the k-th video layer. Version 1 has no
+#: video: there, residual layers go up to MAX_LAYER.
+TEXT, LATENT, RESIDUAL, VIDEO = 0, 1, 2, 12
 MAX_LAYER = 15
+RESIDUAL_LAYERS, VIDEO_LAYERS = VIDEO - RESIDUAL, MAX_LAYER + 1 - VIDEO
 MAX_PAYLOAD = 1 << 20  #: bytes
 MAX_PTS = 1 << 56
 CLIP_NUMBER_PERIOD = 256  #: the wire carries clip numbers modulo this
+
+
+def kind_of(layer: int, version: int) -> tuple[str, int | None]:
+    """Name of a layer's kind, and its number among those of the kind (None: there is one)."""
+    if layer < RESIDUAL:
+        return ("text", "latent")[layer], None
+    if version == 1 or layer < VIDEO:
+        return "residual", layer - RESIDUAL
+    return "video", layer - VIDEO
+
+
+def kind_end(first: int, version: int) -> int:
+    """Number behind the last layer of the kind that begins with `first`."""
+    return VIDEO if version > 1 and first == RESIDUAL else MAX_LAYER + 1
+
 
 _LAST, _HAS_FRAMES, _HAS_PTS, _CHUNK = 0x10, 0x20, 0x40, 0x80
 

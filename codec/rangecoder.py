@@ -85,18 +85,25 @@ def _decoder(data: bytes) -> constriction.stream.queue.RangeDecoder:
     return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
 
-def _decode(decoder: constriction.stream.queue.RangeDecoder, p: NDArray[np.float64]) -> I32:
+def _decode(
+    decoder: constriction.stream.queue.RangeDecoder, p: NDArray[np.float64], field: str
+) -> I32:
     try:
         return np.asarray(decoder.decode(_MODEL, p), dtype=np.int32)
     except (ValueError, AssertionError, RuntimeError) as error:
-        raise CorruptError("entropy-coded data is damaged", field="residual") from error
+        raise CorruptError("entropy-coded data is damaged", field=field) from error
 
 
 class FlagDecoder:
-    """Reads back what `FlagEncoder` wrote, given the same probabilities in the same order."""
+    """Reads back what `FlagEncoder` wrote, given the same probabilities in the same order.
 
-    def __init__(self, data: bytes) -> None:
-        self._decoder = _decoder(data)
+    Args:
+        data: its bytes.
+        field: by which errors name them.
+    """
+
+    def __init__(self, data: bytes, field: str = "residual") -> None:
+        self._decoder, self._field = _decoder(data), field
 
     def get(self, probabilities: Probabilities) -> I32:
         """Decode flags (n,).
@@ -106,4 +113,12 @@ class FlagDecoder:
         """
         if not probabilities.size:
             return np.zeros(0, np.int32)
-        return _decode(self._decoder, probabilities / _SCALE)
+        return _decode(self._decoder, probabilities / _SCALE, self._field)
+
+    def flag(self, probability: int) -> int:
+        """Decode one flag, where the next probability depends on it.
+
+        Raises:
+            CorruptError: as `get`.
+        """
+        return int(_decode(self._decoder, np.array([probability / _SCALE]), self._field)[0])

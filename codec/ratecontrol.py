@@ -6,6 +6,7 @@ budget  --search over quantisers, real bytes every time--> the best residual tha
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,9 +16,9 @@ from gistcast.codec.layers import Layers, cut_layers
 from gistcast.codec.layout import make_layout
 from gistcast.codec.protocol import FloatPlanes
 from gistcast.codec.quantiser import QUANTISERS, luma_step
-from gistcast.codec.residual import ResidualEncoder
+from gistcast.codec.residual import Chosen, ResidualEncoder
 from gistcast.codec.settings import EncodeSettings
-from gistcast.codec.sketch import normalise, transform_clip
+from gistcast.codec.sketch import normalise, synthesise, transform_clip
 from gistcast.codec.tables import load_tables
 
 #: lambda of the rate-distortion choice, in squared steps a bit
@@ -44,11 +45,13 @@ class Trial:
         quantiser: of its base layer.
         layers: coded.
         distortion: sum of squared errors on the 8-bit scale, chroma weighted as its step is.
+        weight: lambda of its choice, in squared steps a bit.
     """
 
     quantiser: int
     layers: Layers
     distortion: float
+    weight: float = RDO_WEIGHT
 
     def cost(self, size: int, quantiser: int) -> float:
         """D + lambda R at the lambda that belongs to `quantiser`, for `size` bytes."""
@@ -61,20 +64,36 @@ class Trials:
     def __init__(self, clip: Clip, gist: FloatPlanes | None, settings: EncodeSettings) -> None:
         self._layout = make_layout(clip.frames, clip.height, clip.width)
         self._bands = transform_clip(clip, gist, self._layout)
-        self._settings = settings
+        self._gist, self._settings = gist, settings
         self._known: dict[tuple[int, float], Trial] = {}
+        self._recent: OrderedDict[tuple[int, float], Chosen] = OrderedDict()
+        self._room = 4 if clip.frames * clip.height * clip.width < 8 << 20 else 1
 
     def at(self, quantiser: int, weight: float = RDO_WEIGHT) -> Trial:
         """The residual at a quantiser (clipped to its range) and a lambda."""
         quantiser = min(QUANTISERS - 1, max(0, quantiser))
         key = quantiser, weight
         if key not in self._known:
+            chosen = self._choose(key)
+            layers = cut_layers(chosen, self._settings.residual_layers)
+            self._known[key] = Trial(quantiser, layers, chosen.cost(0, 0), weight)
+        return self._known[key]
+
+    def _choose(self, key: tuple[int, float]) -> Chosen:
+        """The levels at a quantiser and a lambda; the last few are kept."""
+        if key not in self._recent:
+            quantiser, weight = key
             encoder = ResidualEncoder(load_tables(), weight, fast=self._settings.preset == "fast")
             coefficients = normalise(self._bands, quantiser)
-            chosen = encoder.choose(self._layout, coefficients, quantiser)
-            layers = cut_layers(chosen, self._settings.residual_layers)
-            self._known[key] = Trial(quantiser, layers, chosen.cost(0, 0))
-        return self._known[key]
+            self._recent[key] = encoder.choose(self._layout, coefficients, quantiser)
+            while len(self._recent) > self._room:
+                self._recent.popitem(last=False)
+        return self._recent[key]
+
+    def picture(self, trial: Trial) -> Clip:
+        """The sketch that a decoder makes of a trial."""
+        chosen = self._choose((trial.quantiser, trial.weight))
+        return synthesise(chosen.points, self._gist, self._layout, trial.quantiser)
 
 
 def at_quality(trials: Trials, quality: float, measure: Measure, preset: str) -> Trial:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gistcast.codec.clip import CLIP_FRAMES
 from gistcast.codec.errors import UsageError
-from gistcast.codec.packet import MAX_LAYER, RESIDUAL
+from gistcast.codec.packet import RESIDUAL_LAYERS
 
 PRESETS = ("fast", "medium", "slow")
 LAYER_SETS = ("text", "latent", "residual")
@@ -27,6 +27,8 @@ class EncodeSettings:
         latent: send a latent and subtract its gist: "off", "on", or "auto" (where it pays).
         seed: of the decoder's randomness, 0..2**32-1.
         residual_layers: number of residual layers; None lets the size decide.
+        video: carry the sketch as AV1: "off", or "auto" (where rate and distortion say so; never
+            with preset fast, beside a latent, or when residual layers are counted).
     """
 
     quality: float | None = None
@@ -39,6 +41,7 @@ class EncodeSettings:
     latent: str = "off"
     seed: int = 0
     residual_layers: int | None = None
+    video: str = "auto"
 
     def __post_init__(self) -> None:
         if sum(v is not None for v in (self.quality, self.clip_bytes, self.bitrate)) > 1:
@@ -55,11 +58,11 @@ class EncodeSettings:
             (self.preset, PRESETS),
             (self.layers, LAYER_SETS),
             (self.latent, ("off", "on", "auto")),
+            (self.video, ("off", "auto")),
         ):
             if value not in allowed:
                 raise UsageError(f"{value!r} is none of {', '.join(allowed)}")
-        limit = MAX_LAYER - RESIDUAL + 1
-        if self.residual_layers is not None and not 1 <= self.residual_layers <= limit:
-            raise UsageError(f"residual layers: 1 to {limit}")
+        if self.residual_layers is not None and not (1 <= self.residual_layers <= RESIDUAL_LAYERS):
+            raise UsageError(f"residual layers: 1 to {RESIDUAL_LAYERS}")
         if self.layers == "text" and not self.text:
             raise UsageError("a stream of text layers alone needs a text")

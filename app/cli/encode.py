@@ -12,8 +12,9 @@ from gistcast.cli import common
 from gistcast.codec.clip import CLIP_FRAMES, Clip
 from gistcast.codec.encoder import LAYER_SETS, PRESETS, Encoder, EncodeSettings
 from gistcast.codec.file import index_chunk
+from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
-from gistcast.codec.packet import LATENT, TEXT, Packet
+from gistcast.codec.packet import Packet, kind_of
 
 EPILOG = """examples:
   gistcast encode in.mp4 -o out.gist -q 40
@@ -50,6 +51,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--latent", choices=("off", "on", "auto"), default="off", help="send a latent and its gist"
     )
     parser.add_argument("--residual-layers", type=int, metavar="N", help="number of them")
+    parser.add_argument(
+        "--video",
+        choices=("auto", "off"),
+        default="auto",
+        help="carry a clip's sketch as AV1 where that is better (auto), or never",
+    )
     parser.add_argument("--size", type=common.parse_size, metavar="WxH", help="crop and scale to")
     parser.add_argument("--fps", type=common.parse_fps, metavar="F", help="sample at this rate")
     parser.add_argument("--clip", type=int, choices=CLIP_FRAMES, default=32, help="frames a clip")
@@ -70,6 +77,7 @@ def settings_of(args: argparse.Namespace) -> EncodeSettings:
         latent=args.latent,
         seed=args.seed,
         residual_layers=args.residual_layers,
+        video=args.video,
     )
 
 
@@ -77,14 +85,16 @@ class _Tally:
     """Counts bytes by kind of layer while pieces go out."""
 
     def __init__(self) -> None:
-        self.layers = {"text": 0, "latent": 0, "residual": 0, "headers": 0}
+        self.layers = {"text": 0, "latent": 0, "residual": 0, "video": 0, "headers": 0}
+        self.video_clips = 0
         self.sizes: list[int] = []
         self.frames = 0
 
     def clip(self, packets: list[Packet], header: bytes) -> bytes:
         piece = b"".join(p.to_bytes(header) for p in packets)
         for packet in packets:
-            kind = {TEXT: "text", LATENT: "latent"}.get(packet.layer, "residual")
+            kind, number = kind_of(packet.layer, MAJOR)
+            self.video_clips += (kind, number) == ("video", 0)
             self.layers[kind] += len(packet.payload)
         self.layers["headers"] += len(piece) - sum(len(p.payload) for p in packets)
         self.sizes.append(len(piece))
@@ -128,8 +138,11 @@ def run(args: argparse.Namespace) -> None:
     size = sum(tally.layers.values())
     facts = common.rate_facts(size, tally.frames, info.width, info.height, info.fps)
     facts |= {"seconds": round(time.monotonic() - started, 3), "layers": tally.layers}
+    facts |= {"clips": len(tally.sizes), "video_clips": tally.video_clips}
     line = (
         f"{tally.frames} frames {info.width}x{info.height} at {float(info.fps):g} fps: "
         f"{size} bytes, {facts['kbps']:g} kbps, {facts['seconds']:g} s"
     )
+    if tally.video_clips:
+        line += f"; {tally.video_clips} of {len(tally.sizes)} clips as AV1"
     common.report(args, facts, line)

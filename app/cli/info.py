@@ -9,9 +9,10 @@ from typing import Any
 from gistcast.cli import common
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.file import CodedClip, GistFile, read_gist, read_index
-from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, Packet
+from gistcast.codec.packet import TEXT, Packet, kind_of
 from gistcast.codec.quantiser import luma_step
 from gistcast.codec.text import decode_text
+from gistcast.codec.video import kept_of
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,22 +23,32 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def layer_name(layer: int) -> str:
-    """text, latent or residual.k."""
-    return {TEXT: "text", LATENT: "latent"}.get(layer, f"residual.{layer - RESIDUAL}")
+def layer_name(layer: int, version: int) -> str:
+    """text, latent, residual.k or video.k."""
+    kind, number = kind_of(layer, version)
+    return kind if number is None else f"{kind}.{number}"
 
 
-def _packet_facts(packet: Packet) -> dict[str, Any]:
-    facts: dict[str, Any] = {"layer": layer_name(packet.layer), "bytes": len(packet.payload)}
+def _packet_facts(packet: Packet, version: int) -> dict[str, Any]:
+    name = layer_name(packet.layer, version)
+    facts: dict[str, Any] = {"layer": name, "bytes": len(packet.payload)}
     if packet.layer == TEXT:
         try:
             facts["text"] = decode_text(packet.payload)
         except CorruptError as error:
             facts["damage"] = str(error)
-    if packet.layer == RESIDUAL and packet.payload:
+    if name == "video.0" and packet.payload:
+        facts["coded_frames"] = kept_of(packet.payload)
+    if name == "residual.0" and packet.payload:
         facts["quantiser"] = packet.payload[0]
         facts["luma_step"] = round(luma_step(packet.payload[0]), 3)
     return facts
+
+
+def _sketch(clip: CodedClip, version: int) -> str | None:
+    """How the clip's sketch is carried: residual or video; None where it is not."""
+    kinds = {kind_of(packet.layer, version)[0] for packet in clip.packets}
+    return next((kind for kind in ("video", "residual") if kind in kinds), None)
 
 
 def _clip_facts(clip: CodedClip, parsed: GistFile) -> dict[str, Any]:
@@ -50,7 +61,8 @@ def _clip_facts(clip: CodedClip, parsed: GistFile) -> dict[str, Any]:
         "frames": frames,
         "pts": clip.number * header.clip_frames if clip.pts is None else clip.pts,
         "complete": clip.complete,
-        "layers": [_packet_facts(p) for p in clip.packets],
+        "sketch": _sketch(clip, header.version),
+        "layers": [_packet_facts(p, header.version) for p in clip.packets],
     }
 
 
@@ -62,7 +74,7 @@ def describe(data: bytes) -> dict[str, Any]:
     layers: dict[str, int] = {}
     for coded in parsed.clips:
         for packet in coded.packets:
-            name = layer_name(packet.layer)
+            name = layer_name(packet.layer, header.version)
             layers[name] = layers.get(name, 0) + len(packet.payload)
     layers["headers"] = parsed.size - sum(layers.values())
     frames = sum(c["frames"] for c in clips)
@@ -77,6 +89,7 @@ def describe(data: bytes) -> dict[str, Any]:
         "weights": header.weights.hex() if header.model_id else None,
         "indexed": read_index(data) is not None,
         "layers": layers,
+        "video_clips": sum(c["sketch"] == "video" for c in clips),
         "clips": clips,
         "damage": [{"offset": offset, "message": message} for offset, message in parsed.damage],
     }

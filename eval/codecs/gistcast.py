@@ -21,7 +21,7 @@ from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import GistcastError, ModelError
 from gistcast.codec.file import decode_video, encode_video, read_gist
 from gistcast.codec.media import VideoInfo
-from gistcast.codec.packet import LATENT, TEXT
+from gistcast.codec.packet import kind_of
 from gistcast.codec.protocol import GistModel
 from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
 from gistcast.eval.summary import OURS, size_scale
@@ -177,10 +177,10 @@ def fingerprint(networks: bool) -> str:
 
 def _layers(data: bytes) -> dict[str, int]:
     """Bytes of each kind of layer, and of everything around them."""
-    found = {"text": 0, "latent": 0, "residual": 0}
-    for packet in read_gist(data).clips[0].packets:
-        kind = {TEXT: "text", LATENT: "latent"}.get(packet.layer, "residual")
-        found[kind] += len(packet.payload)
+    found = {"text": 0, "latent": 0, "residual": 0, "video": 0}
+    parsed = read_gist(data)
+    for packet in parsed.clips[0].packets:
+        found[kind_of(packet.layer, parsed.header.version)[0]] += len(packet.payload)
     return {**found, "headers": len(data) - sum(found.values())}
 
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 
 from reference_bytes import CorruptInputError, RangeDecoder, need, read_clips, varint
 from reference_context import Band, Context, Group, Layout, Levels, Tables
+from reference_video import AV1Decoder, Rows, Units, VideoTables, decode_video
 
-TEXT, LATENT, RESIDUAL = 0, 1, 2
+TEXT, LATENT, RESIDUAL, VIDEO = 0, 1, 2, 12
 
 
 def decode_text(payload: bytes, dictionary: bytes) -> str:
@@ -138,6 +139,7 @@ class DecodedClip:
     frames: int
     text: str | None = None
     latent: list[int] | None = None
+    video: tuple[Units, list[list[Rows]]] | None = None
     quantiser: int | None = None
     residual_layers: int = 0
     levels: list[dict[Band, list[list[list[int]]]]] = field(default_factory=list)
@@ -148,6 +150,12 @@ class DecodedClip:
         if self.latent is not None:
             digest.update(struct.pack(f"<{len(self.latent)}i", *self.latent))
         digest.update(repr((self.text, self.quantiser, self.residual_layers)).encode())
+        if self.video:
+            for data in self.video[0].units:
+                digest.update(data)
+            for frames in self.video[1]:
+                for rows in frames:
+                    digest.update(b"".join(rows))
         for plane in self.levels:
             for band in sorted(plane):
                 for rows in plane[band]:
@@ -156,13 +164,23 @@ class DecodedClip:
         return digest.hexdigest()
 
 
+def run(layers: dict[int, bytes], first: int, end: int) -> list[bytes]:
+    """Payloads of layers `first`, `first` + 1, .. up to the first that is missing."""
+    found: list[bytes] = []
+    while first + len(found) < end and first + len(found) in layers:
+        found.append(layers[first + len(found)])
+    return found
+
+
 def decode(
     data: bytes,
     tables_file: bytes,
     dictionary: bytes,
     frequencies: Sequence[Sequence[int]] | None = None,
+    video_tables: VideoTables | None = None,
+    av1: AV1Decoder | None = None,
 ) -> list[DecodedClip]:
-    """All clips of a file."""
+    """All clips of a file; video with the AV1 decoder that is brought along."""
     header, clips = read_clips(data)
     tables, decoded = Tables(tables_file), []
     need(hashlib.sha256(tables.hash + dictionary).digest()[:4] == header.tables, "other tables")
@@ -176,9 +194,16 @@ def decode(
         if LATENT in layers and header.model and frequencies is not None:
             with suppress(CorruptInputError):
                 clip.latent = decode_latent(layers[LATENT], frequencies)
-        payloads: list[bytes] = []
-        while RESIDUAL + len(payloads) in layers:
-            payloads.append(layers[RESIDUAL + len(payloads)])
+        coded = run(layers, VIDEO, 16) if header.version > 1 else []
+        while coded and video_tables and av1 and clip.video is None:
+            with suppress(CorruptInputError):
+                clip.video = decode_video(
+                    coded, clip.frames, header.width, header.height, video_tables, av1
+                )
+            coded.pop()
+        payloads = run(layers, RESIDUAL, VIDEO if header.version > 1 else 16)
+        if clip.video:
+            payloads = []
         layout = Layout(clip.frames, header.height, header.width)
         residual = read_residual(payloads, layout, tables)
         clip.quantiser, clip.residual_layers, clip.levels = residual

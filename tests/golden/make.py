@@ -26,11 +26,16 @@ STREET = HERE.parent.parent / "app" / "assets" / "street.mp4"
 
 
 def symbol_hash(decoded: DecodedClip) -> str:
-    """SHA-256 over latent, quantiser and all levels, little-endian, bands in sorted order."""
+    """SHA-256 over latent, quantiser, video (AV1 units, then planes of all frames) and all levels,
+    little-endian, bands in sorted order."""
     digest = hashlib.sha256()
     if decoded.latent is not None:
         digest.update(decoded.latent.astype("<i4").tobytes())
     digest.update(repr((decoded.text, decoded.quantiser, decoded.residual_layers)).encode())
+    if decoded.video is not None:
+        digest.update(b"".join(decoded.video.units))
+        for samples in decoded.video.clip.planes:
+            digest.update(samples.tobytes())
     for plane in decoded.symbols:
         for key in sorted(plane):
             digest.update(plane[key].astype("<i4").tobytes())
@@ -51,14 +56,18 @@ def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
     flat = Clip(np.full((4, 9, 7), 90, np.uint8), *[np.full((4, 5, 4), 120, np.uint8)] * 2)
     words = "a man on a bicycle in a street"
     return {
-        "plain-64": (_clips((64, 64), 32), EncodeSettings(quality=35)),
+        "plain-64": (_clips((64, 64), 32), EncodeSettings(quality=35, video="off")),
         "layers-64": (_clips((64, 64), 8, 8), EncodeSettings(quality=30, clip_frames=8, residual_layers=4)),
-        "fine-32": (_clips((32, 32), 16), EncodeSettings(quality=95, clip_frames=16)),
-        "short-48x80": (_clips((48, 80), 16, 5, 11), EncodeSettings(quality=25, clip_frames=16, seed=9)),
+        "fine-32": (_clips((32, 32), 16), EncodeSettings(quality=95, clip_frames=16, video="off")),
+        "short-48x80": (_clips((48, 80), 16, 5, 11), EncodeSettings(quality=25, clip_frames=16, seed=9, video="off")),
         "flat-odd": ([flat], EncodeSettings(quality=60)),
         "latent-64": (_clips((64, 64), 8), EncodeSettings(quality=20, clip_frames=8, latent="on", text=words)),
         "text-64": (_clips((64, 64), 8), EncodeSettings(clip_frames=8, layers="text", text=words)),
-        "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16)),
+        "video-64": (_clips((64, 64), 32), EncodeSettings(clip_bytes=1000)),
+        "video-odd": (_clips((95, 71), 16, 16), EncodeSettings(clip_bytes=1500, clip_frames=16)),
+        "video-short": (_clips((64, 48), 21, 11), EncodeSettings(quality=50)),
+        "video-layers": (_clips((96, 96), 32), EncodeSettings(clip_bytes=4500)),
+        "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16, video="off")),
     }  # fmt: skip
 
 
