@@ -36,12 +36,16 @@ from gistcast.codec.errors import CorruptError
 from gistcast.codec.layers import Layers
 from gistcast.codec.media import Frame, frame_planes, planes_to_frame, stack
 from gistcast.codec.packet import VIDEO, VIDEO_LAYERS, get_varint, put_varint
+from gistcast.codec.quantiser import luma_step
 from gistcast.codec.videocoder import Model, pack, unpack
 
 if TYPE_CHECKING:
     import av
 
 _LEAST_SIDE = 16  #: samples; smaller frames are extended
+_RESIDUAL_QUANTISER = (
+    0.55  # a residual's quantiser over base_q_idx, at the same lambda, as measured
+)
 _LAYER_BYTES = 1000  # a layer is cut where it reaches this
 
 
@@ -205,8 +209,8 @@ class Video:
 
     @property
     def step(self) -> float:
-        """Luma step of a residual of about this quality, on the 8-bit scale."""
-        return float(4.0 * 2.0 ** (self.quantiser / 24.0))
+        """Luma step, on the 8-bit scale, of the residual that is chosen at the same lambda."""
+        return luma_step(round(_RESIDUAL_QUANTISER * self.quantiser))
 
 
 def decode(payloads: Many[bytes], frames: int, height: int, width: int) -> Video:
