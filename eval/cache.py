@@ -26,7 +26,10 @@ Figures = dict[
     str, dict[str, Any]
 ]  #: what is shown (an arm's or a variant's name) -> metric -> value
 
+# a write-ahead log: a commit does not wait for the disk, and a killed process loses none
 _TABLES = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS coded (key TEXT PRIMARY KEY, facts TEXT, packets BLOB);
 CREATE TABLE IF NOT EXISTS figures (
     key TEXT, shown TEXT, metric TEXT, version INTEGER, value TEXT,
