@@ -63,6 +63,16 @@ class Single:
     clips: int
 
 
+@dataclass(frozen=True)
+class AsVideo:
+    """How many clips an operating point of ours carried as AV1, and which."""
+
+    arm: str
+    point: float
+    clips: int
+    names: list[str]
+
+
 def summarise(
     rows: Sequence[Row], metrics: Sequence[str], outside: Sequence[Outside] = ()
 ) -> dict[str, Any]:
@@ -97,7 +107,22 @@ def _one_size(
         "clips": len({row["clip"] for row in coded}),
         "tables": {metric: _table(coded, metric, budgets, outside) for metric in scalar},
         "sets": [found for found in sets if found],
+        "video": [asdict(found) for found in _as_video(coded)],
     }
+
+
+def _as_video(rows: Iterable[Row]) -> list[AsVideo]:
+    """Operating points of ours at which a clip's sketch was AV1 inside, in order."""
+    points: dict[tuple[str, float], dict[str, bool]] = {}
+    for row in rows:
+        if row["codec"] == OURS and "layers" in row:
+            found = points.setdefault((row["arm"], row["point"]), {})
+            found[row["clip"]] = row["layers"].get("video", 0) > 0
+    return [
+        AsVideo(arm, point, len(found), sorted(name for name, video in found.items() if video))
+        for (arm, point), found in sorted(points.items())
+        if any(found.values())
+    ]
 
 
 def hull_rows(rows: Iterable[Row]) -> dict[str, list[Row]]:

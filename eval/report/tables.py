@@ -26,6 +26,7 @@ def _size(size: str, part: Mapping[str, Any]) -> str:
         inside.append(_bd_rates(found["bd_rate"]))
         parts.append(fold(names.title(metric), "".join(inside)))
     parts += [_sets(found, part["budgets"]) for found in part["sets"]]
+    parts.append(_as_video(part.get("video", [])))
     return "".join(parts) + "</div>"
 
 
@@ -67,6 +68,18 @@ def _single(metric: str, found: Sequence[Mapping[str, Any]]) -> str:
         lines.append(("ours", cells))
     caption = "Descriptions alone: one size a clip, whatever the budget; means over clips."
     return table(caption, ["", "bytes", names.title(metric), "clips"], lines)
+
+
+def _as_video(found: Sequence[Mapping[str, Any]]) -> str:
+    if not found:
+        return ""
+    lines: list[Line] = []
+    for point in found:
+        cells = [escape(f"{OURS} {point['arm']}"), f"{point['point']:g}"]
+        cells += [f"{len(point['names'])} of {point['clips']}", escape(", ".join(point["names"]))]
+        lines.append(("ours", cells))
+    caption = "Clips whose sketch was carried as AV1 inside the stream, where that was better."
+    return fold("AV1 inside", table(caption, ["", "limit", "clips", "which"], lines))
 
 
 def _duels(metric: str, found: Mapping[str, Any], budgets: Sequence[int]) -> str:
