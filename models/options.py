@@ -43,7 +43,7 @@ def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     add("--widths", type=_numbers, default=(32, 64, 96), metavar="A,B,C", help="channels")
     add("--blocks", type=_numbers, default=(1, 2, 3), metavar="A,B,C", help="blocks")
     add("--workers", type=int, help="processes that draw clips (0, beside a GPU all cores but two)")
-    add("--vgg", type=Path, default=Path("work/lpips_vgg.safetensors"), help="LPIPS-VGG weights")
+    add("--vgg", type=Path, help="LPIPS-VGG weights (those of gistcast.models.lpips_weights)")
     add("--seed", type=int, default=1)
 
 

@@ -38,6 +38,7 @@ from gistcast.models.data import (
     validation_store,
     write_index,
 )
+from gistcast.models.lpips_weights import HOW, vgg_weights
 from gistcast.models.pairs import CodedPairs, write_pair
 
 LIMIT = 64 << 20  #: bytes of a pack
@@ -77,7 +78,7 @@ def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = Fal
     if out.exists():
         raise UsageError(f"{out} exists")
     if not vgg.is_file():
-        raise UsageError(f"no LPIPS-VGG weights at {vgg}")
+        raise UsageError(f"no LPIPS-VGG weights at {vgg}: {HOW}")
     (out / "data").mkdir(parents=True)
     shutil.copytree(data / "train", out / "data" / "train")
     shutil.copy(data / "manifest.json", out / "data")
@@ -229,7 +230,7 @@ def main() -> int:
     parser.add_argument("data", type=Path, nargs="?", help="train/, val/, stills/, manifest.json")
     parser.add_argument("-o", "--output", type=Path, default=Path("pack"))
     parser.add_argument("--work", type=Path, default=Path("work"), help="decoded frames")
-    parser.add_argument("--vgg", type=Path, default=Path("work/lpips_vgg.safetensors"))
+    parser.add_argument("--vgg", type=Path, default=vgg_weights(), help="LPIPS-VGG weights")
     parser.add_argument("--bare", action="store_true", help="without code and weights")
     parser.add_argument("--unpack", type=Path, metavar="PACK", help="decode a pack instead")
     args = parser.parse_args()

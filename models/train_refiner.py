@@ -75,7 +75,8 @@ class RefinerTraining:
         perceptual_from, adversarial_from: where in the schedule (0..1) further losses begin.
         shapes: of the clips.
         gist: weights of stage 1, whose gists it learns to refine; none without the file.
-        vgg: LPIPS-VGG weights. AlexNet's is left alone, so that it stays an independent witness.
+        vgg: LPIPS-VGG weights; None for those of `gistcast.models.lpips_weights`. AlexNet's is
+            left alone, so that it stays an independent witness.
         perceptual, texture, adversarial: weights of the losses at dial 1.
         temporal: weight of the error of temporal differences, at every dial.
         network: shape of the generator.
@@ -97,7 +98,7 @@ class RefinerTraining:
     adversarial_from: float = 0.5
     shapes: ClipShapes = field(default_factory=ClipShapes)
     gist: Path = GIST
-    vgg: Path = Path("work/lpips_vgg.safetensors")
+    vgg: Path | None = None
     perceptual: float = 12.0
     texture: float = 0.1
     temporal: float = 0.05
