@@ -10,7 +10,6 @@ clip --model.describe--> latent --> LATENT packet        text --> TEXT packet
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -24,16 +23,17 @@ from gistcast.codec.layers import Layers
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import LATENT, TEXT, Packet
 from gistcast.codec.protocol import FloatPlanes, GistModel
-from gistcast.codec.ratecontrol import Bucket, Trial, Trials, at_quality, within_budget
+from gistcast.codec.ratecontrol import (
+    Bucket,
+    Trial,
+    Trials,
+    at_quality,
+    near_budget,
+    within_budget,
+)
 from gistcast.codec.settings import LAYER_SETS, PRESETS, EncodeSettings
 from gistcast.codec.text import encode_text
-from gistcast.codec.videochoice import (
-    VideoTrial,
-    distortion,
-    tries_video,
-    video_at_quality,
-    video_within,
-)
+from gistcast.codec.videochoice import Choice
 
 __all__ = ["LAYER_SETS", "PRESETS", "EncodeSettings", "Encoder"]
 
@@ -168,28 +168,27 @@ class Encoder:
         def measure(layers: Layers) -> int:
             return self._size(clip, described + layers)
 
+        choice = Choice(clip, settings, measure) if gist is None else None
         if budget is None:
             quality = _DEFAULT_QUALITY if settings.quality is None else settings.quality
             trial = at_quality(trials, quality, measure, settings.preset)
+            trial = choice.at_quality(trials, trial) if choice else trial
         else:
-            trial = within_budget(trials, budget, measure, settings.preset, self._guess)
+            trial = self._within(trials, choice, budget, measure)
             self._guess = trial.quantiser
-        if gist is None and tries_video(clip, settings):
-            exact = replace(trial, distortion=distortion(clip, trials.picture(trial)))
-            video = self._video(clip, exact, budget, measure)
-            if video is not None:
-                trial = replace(exact, layers=video.layers, distortion=video.distortion)
         return described + trial.layers, trial.cost(measure(trial.layers), trial.quantiser)
 
-    def _video(
-        self, clip: Clip, rival: Trial, budget: int | None, measure: Callable[[Layers], int]
-    ) -> VideoTrial | None:
-        """The clip as AV1, if that beats the residual (whose distortion is of its samples)."""
-        if budget is not None:
-            return video_within(clip, self.settings, rival, budget, measure)
-        video = video_at_quality(clip, self.settings, rival, measure)
-        if video is None:
-            return None
-        other = replace(rival, distortion=video.distortion)
-        cost = other.cost(measure(video.layers), rival.quantiser)
-        return video if cost < rival.cost(measure(rival.layers), rival.quantiser) else None
+    def _within(
+        self, trials: Trials, choice: Choice | None, budget: int, measure: Callable[[Layers], int]
+    ) -> Trial:
+        """The best within a budget. Where video is clearly better, the residual is not searched,
+        except by preset slow."""
+        preset, guess = self.settings.preset, self._guess
+        if choice and choice.open and preset != "slow":
+            near = near_budget(trials, budget, measure, guess)
+            video = choice.clearly_within(trials, near, budget)
+            if video is not None:
+                return video
+            guess = near.quantiser
+        trial = within_budget(trials, budget, measure, preset, guess)
+        return choice.within(trials, trial, budget) if choice else trial

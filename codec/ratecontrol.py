@@ -6,6 +6,7 @@ budget  --search over quantisers, real bytes every time--> the best residual tha
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ RDO_WEIGHT = 0.13
 _FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
 _FULL = 0.975  # share of a budget that counts as used up
 _SLOW = ((-3, 0.1), (-6, 0.08), (3, 0.17), (6, 0.21))  # as _FILL: what the slow preset tries
+
+_NEAR, _NEAR_TRIALS = 0.3, 3  # near a budget: within this logarithm of it, after so many trials
+_BYTES_SLOPE = 0.042  # of log(bytes) over the quantiser, about
 
 Measure = Callable[[Layers], int]  #: bytes of a clip with these residual layers
 
@@ -147,6 +151,22 @@ class _Fit:
             if self.size >= _FULL * self._budget:
                 return
             self.fits(quantiser - finer, weight)
+
+
+def near_budget(trials: Trials, budget: int, measure: Measure, guess: int) -> Trial:
+    """A residual whose clip has about `budget` bytes, in a few trials.
+
+    Args:
+        guess: as for `within_budget`.
+    """
+    trial = trials.at(guess)
+    for _ in range(_NEAR_TRIALS):
+        excess = math.log(measure(trial.layers) / budget)
+        finer = round(excess / _BYTES_SLOPE)
+        if abs(excess) < _NEAR or not 0 <= trial.quantiser + finer < QUANTISERS:
+            break
+        trial = trials.at(trial.quantiser + finer)
+    return trial
 
 
 def within_budget(trials: Trials, budget: int, measure: Measure, preset: str, guess: int) -> Trial:

@@ -16,7 +16,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.layers import Layers
 from gistcast.codec.quantiser import CHROMA_STEP
-from gistcast.codec.ratecontrol import Trial
+from gistcast.codec.ratecontrol import Trial, Trials
 from gistcast.codec.settings import EncodeSettings
 from gistcast.codec.video import decode, encode
 
@@ -29,7 +29,9 @@ _LOWEST, _HIGHEST = 4.0, 70.0
 _SLOPE = -0.08  # of log(bytes) over CRF, until two points are known
 _FULL, _LEAST = 0.955, 0.95  # shares of a budget: the search ends, a clip must use
 _POWER = 0.9  # distortion falls with this power of the bytes, about
-_LEAST_SIDE = 32  # samples; below, headers are all there is
+_LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
+_FAR = 1.3  # distortion over the best, expected at the budget, from which a search is given up
+_CLEARLY = 0.75  # distortion over a residual's, expected at the budget, from which it is beaten
 
 
 def distortion(clip: Clip, other: Clip) -> float:
@@ -93,16 +95,9 @@ class VideoTrials:
         return VideoTrial(kept, crf, layers, picture, distortion(clip, picture))
 
 
-def tries_video(clip: Clip, settings: EncodeSettings) -> bool:
-    """Whether the settings, and the clip's size, make it worth a try."""
-    small = min(clip.width, clip.height) < _LEAST_SIDE or clip.frames < 4
-    wanted = settings.video == "auto" and settings.residual_layers is None
-    return wanted and settings.preset != "fast" and not small
-
-
 def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[int]:
     """How many frames to keep at so many bytes, most promising first."""
-    longest = 1 << clip.frames.bit_length() - 1
+    longest = _longest(clip)
     whole = size * 32 / clip.frames * (4096 / (clip.width * clip.height)) ** 0.15
     order: tuple[int, ...] = (16, 8) if whole < 600 else (32, 16) if whole > 900 else (16, 32)
     if whole > 2200:
@@ -113,34 +108,15 @@ def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[int]:
     return [kept for kept in arms if kept >= 2]
 
 
-def _crf(quantiser: int, whole: bool) -> float:
+def _longest(clip: Clip) -> int:
+    """The largest power of two that is no more than the clip's frames."""
+    return 1 << clip.frames.bit_length() - 1
+
+
+def _crf(quantiser: int, kept: int, clip: Clip) -> float:
+    """CRF of like quality as a residual's quantiser."""
     crf = float(np.interp(quantiser, _QUANTISERS, _CRFS))
-    return crf if whole else crf - _COARSER
-
-
-def video_at_quality(
-    clip: Clip, settings: EncodeSettings, rival: Trial, measure: Measure
-) -> VideoTrial | None:
-    """The video of least D + lambda R at the lambda of a residual's quantiser.
-
-    Args:
-        rival: the residual.
-        measure: bytes of the clip with some layers.
-    """
-    trials, best, least = VideoTrials(clip, settings), None, math.inf
-    quantiser = rival.quantiser
-    for kept in _arms(clip, settings, measure(rival.layers)):
-        guess = _crf(quantiser, kept == 1 << clip.frames.bit_length() - 1)
-        for shift in (0,) if settings.preset == "medium" else (0, -3, 3):
-            trial = trials.at(kept, guess + shift)
-            if trial is None:
-                continue
-            cost = replace(rival, distortion=trial.distortion).cost(
-                measure(trial.layers), quantiser
-            )
-            if cost < least:
-                best, least = trial, cost
-    return best
+    return crf if kept == _longest(clip) else crf - _COARSER
 
 
 class _Search:
@@ -194,26 +170,78 @@ class _Search:
         return None if crf == at else crf
 
 
-def video_within(
-    clip: Clip, settings: EncodeSettings, rival: Trial, budget: int, measure: Measure
-) -> VideoTrial | None:
-    """The best video that uses up a budget; None if it is no better than the residual.
+class Choice:
+    """Between the residual and the video of one clip.
 
     Args:
-        rival: the residual within the budget, with the distortion of its samples.
+        clip: to be coded.
+        settings: of the stream.
         measure: bytes of the clip with some layers.
     """
-    worst = rival.distortion
-    slow = settings.preset == "slow"
-    search = _Search(VideoTrials(clip, settings), budget, measure, 8 if slow else 4)
-    best: VideoTrial | None = None
-    for kept in _arms(clip, settings, budget):
-        whole = kept == 1 << clip.frames.bit_length() - 1
-        limit = 1.3 * (worst if best is None else best.distortion)
-        found = search.run(kept, _crf(rival.quantiser, whole) if best is None else best.crf, limit)
-        if found is None or measure(found.layers) < _LEAST * budget:
-            continue
-        if found.distortion < (worst if best is None else best.distortion):
-            best = found
-    return best
 
+    def __init__(self, clip: Clip, settings: EncodeSettings, measure: Measure) -> None:
+        self._clip, self._settings, self._measure = clip, settings, measure
+        self._videos = VideoTrials(clip, settings)
+
+    @property
+    def open(self) -> bool:
+        """Whether the settings, and the clip's size, make video worth a try."""
+        settings, clip = self._settings, self._clip
+        small = min(clip.width, clip.height) < _LEAST_SIDE or clip.frames < _LEAST_FRAMES
+        wanted = settings.video == "auto" and settings.residual_layers is None
+        return wanted and settings.preset != "fast" and not small
+
+    def at_quality(self, trials: Trials, trial: Trial) -> Trial:
+        """The trial, or the video of least D + lambda R at the trial's lambda if that is less."""
+        if not self.open:
+            return trial
+        size, quantiser = self._measure(trial.layers), trial.quantiser
+        best = self._exact(trials, trial)
+        for kept in _arms(self._clip, self._settings, size):
+            guess = _crf(quantiser, kept, self._clip)
+            for shift in (0,) if self._settings.preset == "medium" else (0, -3, 3):
+                video = self._videos.at(kept, guess + shift)
+                if video is not None:
+                    best = min(best, _as_trial(video, trial), key=self._cost)
+        return best
+
+    def within(self, trials: Trials, trial: Trial, budget: int) -> Trial:
+        """The trial within a budget, or the video within it if that is closer to the clip."""
+        if not self.open:
+            return trial
+        rival = self._exact(trials, trial)
+        video = self._best(rival, budget)
+        return rival if video is None else _as_trial(video, trial)
+
+    def clearly_within(self, trials: Trials, near: Trial, budget: int) -> Trial | None:
+        """The video within a budget if it is far better than a residual of about those bytes."""
+        size, exact = self._measure(near.layers), self._exact(trials, near)
+        expected = exact.distortion * (size / budget) ** _POWER
+        video = self._best(replace(exact, distortion=_CLEARLY * expected), budget)
+        return None if video is None else _as_trial(video, near)
+
+    def _exact(self, trials: Trials, trial: Trial) -> Trial:
+        """With the distortion of its samples, not of its coefficients."""
+        return replace(trial, distortion=distortion(self._clip, trials.picture(trial)))
+
+    def _cost(self, trial: Trial) -> float:
+        return trial.cost(self._measure(trial.layers), trial.quantiser)
+
+    def _best(self, rival: Trial, budget: int) -> VideoTrial | None:
+        """The best video that uses up a budget; None if it is no better than the rival."""
+        tries = 8 if self._settings.preset == "slow" else 4
+        search = _Search(self._videos, budget, self._measure, tries)
+        best: VideoTrial | None = None
+        for kept in _arms(self._clip, self._settings, budget):
+            worst = rival.distortion if best is None else best.distortion
+            crf = _crf(rival.quantiser, kept, self._clip) if best is None else best.crf
+            found = search.run(kept, crf, _FAR * worst)
+            if found is None or self._measure(found.layers) < _LEAST * budget:
+                continue
+            if found.distortion < worst:
+                best = found
+        return best
+
+
+def _as_trial(video: VideoTrial, like: Trial) -> Trial:
+    return replace(like, layers=video.layers, distortion=video.distortion)
