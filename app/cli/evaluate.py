@@ -53,6 +53,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--start", type=int, default=0, help="first frame")
     parser.add_argument("--fps", type=Fraction, help="of picture folders and raw video")
     parser.add_argument("--raw", metavar="WxH[@FPS][:FORMAT]", help="geometry of raw video")
+    parser.add_argument(
+        "--untagged", metavar="MATRIX[,RANGE]",
+        help="colour of inputs that do not say theirs, such as bt601,full (default: bt709,limited)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="weights of compressai: codecs, safetensors"
+    )
     parser.add_argument("--text", help="description of the clips, for the row of text alone")
     parser.add_argument("--manifest", type=Path, help="JSON rows with `file` and `caption`")
     parser.add_argument(
@@ -86,11 +93,20 @@ def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for name in names for one in spelled.get(name, (name,))))
 
 
+def _codecs(names: tuple[str, ...], weights: Path | None) -> tuple[str, ...]:
+    """Names, with the weights' folder where one is needed and not said."""
+    needs = [weights is not None and n.startswith("compressai:") and "@" not in n for n in names]
+    return tuple(f"{n}@{weights}" if need else n for n, need in zip(names, needs, strict=True))
+
+
 def _sources(args: argparse.Namespace) -> list[Source]:
+    from gistcast.codec.convert import Colour
     from gistcast.eval.codecs import spread
     from gistcast.eval.inputs import Options, find_sources, parse_raw
 
-    options = Options(args.frames, args.start, args.fps, parse_raw(args.raw) if args.raw else None)
+    raw = parse_raw(args.raw) if args.raw else None
+    untagged = Colour.parse(args.untagged) if args.untagged else None
+    options = Options(args.frames, args.start, args.fps, raw, untagged)
     found = find_sources(args.inputs, options, manifest=args.manifest, text=args.text)
     return [found[int(at)] for at in spread(range(len(found)), args.clips)]
 
@@ -103,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
 
     plan = Plan(
         sources=_sources(args),
-        codecs=args.codecs or NAMES,
+        codecs=_codecs(args.codecs or NAMES, args.weights),
         sizes=args.sizes,
         metrics=_metrics(args.metrics),
         points=args.points,
