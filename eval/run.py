@@ -49,6 +49,8 @@ class Plan:
         sizes: (width, height) of the clips.
         metrics: out of `METRICS`; `psnr_rgb` is always measured.
         points: points on every curve; None takes all.
+        budgets: bytes a clip at 64 x 64 (others scaled): the finest payload within each is searched
+            on every curve, in place of the codec's own points.
         quick: few arms and points, no real-time modes: a first look within a minute.
         device: auto, cpu or cuda, for networks.
     """
@@ -58,6 +60,7 @@ class Plan:
     sizes: Sequence[tuple[int, int]] = ((64, 64),)
     metrics: Sequence[str] = DEFAULT
     points: int | None = None
+    budgets: Sequence[float] = ()
     quick: bool = False
     device: str = "auto"
 
@@ -84,7 +87,11 @@ class Plan:
             found = [c for c in found if c.codec.name == OURS or _is_quick(c)]
         points = _QUICK_POINTS if self.quick and self.points is None else self.points
         for curve in found:
+            scaled = [round(b * size_scale(*case.size)) for b in self.budgets]
+            curve.budgets = tuple(scaled)
             curve.points = spread(curve.points, points)
+            if scaled and curve.codec.name == OURS and len(curve.points) > 1:
+                curve.points = scaled  # ours keep a limit by themselves
         return found
 
 

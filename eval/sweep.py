@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from gistcast.codec.clip import Clip
@@ -22,6 +23,7 @@ from gistcast.eval.engines import Engine
 from gistcast.eval.inputs import Source
 from gistcast.eval.metrics import METRICS
 from gistcast.eval.summary import OURS
+from gistcast.eval.walk import Climb, Fit, Walk, within
 from gistcast.eval.work import ALWAYS, DECODE_SECONDS, PSNR_BY_FRAME, Step, clip_of, codec_of
 
 
@@ -73,6 +75,8 @@ class Curve:
         points: operating points, coarsest first.
         metrics: what is measured.
         ceiling: bytes beyond which the curve is not followed.
+        budgets: bytes; where there are any, the finest payloads within them are searched instead,
+            and their rows say so in `budgets`.
         rows: what is known.
         failure: "" or why the curve ends early.
     """
@@ -83,9 +87,15 @@ class Curve:
     points: Sequence[float]
     metrics: tuple[str, ...]
     ceiling: float
+    budgets: tuple[float, ...] = ()
     rows: list[Row] = field(default_factory=list)
     failure: str = ""
-    _at: int = 0
+
+    @cached_property
+    def _walk(self) -> Walk:
+        if self.budgets and self.codec.name != OURS:  # whose points are budgets
+            return Fit(self.points, self.budgets)
+        return Climb(self.points, self.ceiling)
 
     @property
     def codec(self) -> Codec:
@@ -95,11 +105,12 @@ class Curve:
     def next_step(self, cache: Cache) -> tuple[str, Step] | None:
         """Take rows from the cache up to the first step that is to be done: its key and itself;
         None at the end of the curve."""
-        while self._at < len(self.points) and not self.failure:
-            key, step = self.lookup(self.points[self._at], cache)
+        while (point := self._walk.point()) is not None and not self.failure:
+            key, step = self.lookup(point, cache)
             if step.payload is None or not _complete(step):
                 return key, step
-            self._add_rows(step, step.payload, step.known)
+            self.add_rows(step, step.payload, step.known)
+        self._mark_budgets()
         return None
 
     def lookup(self, point: float, cache: Cache) -> tuple[str, Step]:
@@ -125,12 +136,18 @@ class Curve:
             arm=self.arm.name,
         )
 
-    def _add_rows(self, step: Step, payload: Coded, figures: Figures) -> None:
-        self._at += 1
+    def add_rows(self, step: Step, payload: Coded, figures: Figures) -> None:
+        """Rows of a step that is done."""
         for shown, values in figures.items():
             self.rows.append(self._row(step.point, payload, shown, values))
-        if payload.bytes > self.ceiling:
-            self._at = len(self.points)
+        self._walk.landed(payload.bytes)
+
+    def _mark_budgets(self) -> None:
+        chosen = within([row["bytes"] for row in self.rows], self.budgets)
+        for row in self.rows:
+            mine = [budget for budget, size in chosen.items() if size == row["bytes"]]
+            if mine:
+                row["budgets"] = mine
 
     def _row(self, point: float, payload: Coded, shown: str, values: dict[str, Any]) -> Row:
         case, codec = self.case, self.codec
@@ -247,4 +264,4 @@ def _take(curve: Curve, key: str, step: Step, done: Any, cache: Cache) -> None:
         cache.keep_payload(key, done.payload)
     cache.keep_figures(key, done.figures, versions(curve.metrics))
     merged = {shown: step.known.get(shown, {}) | of for shown, of in done.figures.items()}
-    curve._add_rows(replace(step, payload=payload), payload, merged)
+    curve.add_rows(replace(step, payload=payload), payload, merged)

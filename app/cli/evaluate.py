@@ -47,6 +47,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="default, all, or names: see docs/evaluation.md",
     )  # fmt: skip
     parser.add_argument("--points", type=int, help="points on every curve")
+    parser.add_argument(
+        "--budgets", type=_numbers, default=(), metavar="BYTES,..",
+        help="search the finest payload within each budget instead (bytes a clip at 64x64)",
+    )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few arms and points")
     parser.add_argument("--clips", type=int, metavar="N", help="N clips, evenly out of the inputs")
     parser.add_argument("--frames", type=int, default=MAX_FRAMES, help="frames of a clip")
@@ -76,6 +80,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in _names(text))
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -123,6 +131,7 @@ def run(args: argparse.Namespace) -> None:
         sizes=args.sizes,
         metrics=_metrics(args.metrics),
         points=args.points,
+        budgets=args.budgets,
         quick=args.quick,
         device=args.device,
     )

@@ -13,12 +13,12 @@ import json
 import re
 import subprocess
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gistcast.codec.errors import GistcastError
 from gistcast.codec.media import frames_to_bytes
+from gistcast.eval.codecs.executable import ffmpeg_program
 from gistcast.eval.metrics.psnr import CEILING
 from gistcast.eval.metrics.view import Value, View
 
@@ -66,7 +66,7 @@ class FfmpegFilters:
         clip = self._reference
         form = ["-f", "rawvideo", "-pixel_format", "yuv420p"]
         form += ["-video_size", f"{clip.width}x{clip.height}", "-framerate", str(self._fps)]
-        command = [program(), "-hide_banner", "-nostdin", "-nostats", "-threads", "1"]
+        command = [ffmpeg_program(), "-hide_banner", "-nostdin", "-nostats", "-threads", "1"]
         command += ["-filter_complex_threads", "1"]
         for name in ("reference", "decoded"):
             command += [*form, "-i", f"{name}.yuv"]
@@ -106,11 +106,3 @@ def _xpsnr(log: str) -> float:
     if found is None:
         raise GistcastError("ffmpeg's xpsnr filter said nothing")
     return min(CEILING, float(found[1]))
-
-
-@cache
-def program() -> str:
-    """Path of the `ffmpeg` program."""
-    from imageio_ffmpeg import get_ffmpeg_exe
-
-    return str(get_ffmpeg_exe())

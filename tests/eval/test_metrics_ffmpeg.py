@@ -17,10 +17,11 @@ from skimage.metrics import structural_similarity
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import rgb_to_clip
 from gistcast.codec.errors import GistcastError
+from gistcast.eval.codecs.executable import ffmpeg_program
 from gistcast.eval.metrics import Meter, vmaf
 from gistcast.eval.metrics.psnr import CEILING
 from gistcast.eval.metrics.view import View
-from gistcast.eval.metrics.vmaf import FfmpegFilters, graph, program
+from gistcast.eval.metrics.vmaf import FfmpegFilters, graph
 
 FPS = Fraction(30000, 1001)
 NAMES = ("vmaf", "vmaf_neg", "xpsnr", "psnr_yuv", "ssim", "ms_ssim")
@@ -60,7 +61,7 @@ def by_hand(pair: tuple[Clip, Clip], tmp_path_factory: pytest.TempPathFactory) -
     reference, decoded = (_y4m(folder / f"{n}.y4m", c) for n, c in zip("rd", pair, strict=True))
 
     def run(first: Path, second: Path, filters: str) -> str:
-        command = [program(), "-i", str(first), "-i", str(second), "-lavfi", filters]
+        command = [ffmpeg_program(), "-i", str(first), "-i", str(second), "-lavfi", filters]
         done = subprocess.run(
             [*command, "-f", "null", "-"], capture_output=True, text=True, check=True, cwd=folder
         )
