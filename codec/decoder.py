@@ -12,7 +12,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.errors import CorruptError, ModelError
 from gistcast.codec.header import check_tables, parse_header
 from gistcast.codec.latent import decode_latent
-from gistcast.codec.layout import Layout, make_layout
+from gistcast.codec.motion import Motion
 from gistcast.codec.packet import (
     LATENT,
     RESIDUAL,
@@ -29,6 +29,7 @@ from gistcast.codec.sketch import grey_gist, synthesise
 from gistcast.codec.tables import load_tables
 from gistcast.codec.text import decode_text
 from gistcast.codec.video import Video, decode
+from gistcast.codec.warp import make_warps
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class DecodedClip:
         quantiser: of the residual; None without one.
         residual_layers: how many of the residual's layers were used.
         video: the sketch as AV1, where it came as that.
+        motion: of the camera, where the residual is that of a canvas.
         symbols: per plane and band, the decoded levels (exact on every machine).
         damage: what was wrong, one line each; empty for a sound clip.
     """
@@ -57,6 +59,7 @@ class DecodedClip:
     symbols: list[dict[tuple[int, int], NDArray[np.int32]]]
     damage: tuple[str, ...]
     video: Video | None = None
+    motion: Motion | None = None
 
     @property
     def step(self) -> float:
@@ -122,11 +125,11 @@ class Decoder:
         layers = {p.layer: p.payload for p in packets}
         damage: list[str] = []
         text, latent = self._description(layers, damage)
-        layout = make_layout(frames, self.header.height, self.header.width)
+        size = frames, self.header.height, self.header.width
         video = self._video(layers, frames, damage)
         residual, quantiser, used = None, None, 0
         if video is None:
-            residual, quantiser, used = self._residual(layers, layout, damage)
+            residual, quantiser, used = self._residual(layers, size, damage)
         # a residual is coded against the gist of a latent, or else against mid-grey: text alone
         # draws a gist only for clips that have nothing better
         gist: FloatPlanes | None = None
@@ -138,7 +141,8 @@ class Decoder:
         gist_clip = _rounded(gist or grey_gist(frames, self.header.height, self.header.width))
         sketch = gist_clip
         if residual is not None and quantiser is not None:
-            sketch = synthesise(residual.points, gist, layout, quantiser)
+            warps = make_warps(residual.motion, *size) if residual.motion is not None else None
+            sketch = synthesise(residual.points, gist, residual.layout, quantiser, warps)
         clip = sketch
         if self._refiner is not None:
             clip = self._refiner.refine(
@@ -149,9 +153,18 @@ class Decoder:
                 seed=self.header.seed + number,
                 mode=self._mode,
             )
-        symbols = residual.symbols.signed if residual is not None else []
         return DecodedClip(
-            clip, sketch, gist_clip, text, latent, quantiser, used, symbols, tuple(damage), video
+            clip=clip,
+            sketch=sketch,
+            gist=gist_clip,
+            text=text,
+            latent=latent,
+            quantiser=quantiser,
+            residual_layers=used,
+            symbols=residual.symbols.signed if residual is not None else [],
+            damage=tuple(damage),
+            video=video,
+            motion=residual.motion if residual is not None else None,
         )
 
     def _description(
@@ -204,7 +217,10 @@ class Decoder:
         return payloads
 
     def _residual(
-        self, layers: dict[int, bytes], layout: Layout, damage: list[str]
+        self,
+        layers: dict[int, bytes],
+        size: tuple[int, int, int],
+        damage: list[str],
     ) -> tuple[ResidualDecoder | None, int | None, int]:
         """Decode residual layers up to the first that is missing or damaged."""
         payloads = self._run(layers, RESIDUAL)
@@ -215,7 +231,9 @@ class Decoder:
             return None, None, 0
         quantiser = payloads[0][0]
         while payloads:
-            decoder, failed, problem = _decode_layers(payloads, layout, quantiser)
+            moving = self.header.version > 1
+            decoder = ResidualDecoder(*size, load_tables(), quantiser, moving=moving)
+            failed, problem = _decode_layers(decoder, payloads)
             if problem is None:
                 return decoder, quantiser, len(payloads)
             damage.append(problem)
@@ -229,18 +247,15 @@ class Decoder:
         return DecodedClip(grey, grey, grey, None, None, None, 0, [], (problem,))
 
 
-def _decode_layers(
-    payloads: list[bytes], layout: Layout, quantiser: int
-) -> tuple[ResidualDecoder, int, str | None]:
-    """Decode residual layers in order: the decoder, where it failed, and how."""
-    decoder = ResidualDecoder(layout, load_tables(), quantiser)
+def _decode_layers(decoder: ResidualDecoder, payloads: list[bytes]) -> tuple[int, str | None]:
+    """Decode residual layers in order: where it failed, or their number, and how."""
     for index, payload in enumerate(payloads):
         try:
-            groups, at = get_varint(payload, int(index == 0), len(layout.groups), "groups")
+            groups, at = get_varint(payload, int(index == 0), len(decoder.layout.groups), "groups")
             decoder.layer(payload[at:], groups)
         except CorruptError as error:
-            return decoder, index, str(error)
-    return decoder, len(payloads), None
+            return index, str(error)
+    return len(payloads), None
 
 
 def _step(quantiser: int | None, video: Video | None) -> float:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gistcast.codec.motion import Motion
 from gistcast.codec.transform import HH, HL, LH, LL, BandKey, spatial_levels
 
 MAX_RANK = 7
@@ -87,9 +88,18 @@ def _relatives(
 
 
 @lru_cache(maxsize=64)
-def make_layout(frames: int, height: int, width: int) -> Layout:
-    """The layout of a clip of `frames` frames of `height` x `width` luma samples."""
+def make_layout(frames: int, height: int, width: int, motion: Motion | None = None) -> Layout:
+    """The layout of a clip of `frames` frames of `height` x `width` luma samples, or its canvas.
+
+    A canvas has the levels of its frames, hence as many groups.
+
+    Raises:
+        CorruptError: the canvas would be too big.
+    """
     luma_levels = spatial_levels(height, width)
+    if motion is not None:
+        top, bottom, left, right = motion.margins(frames, height, width)
+        height, width = height + top + bottom, width + left + right
     chroma_levels = max(0, luma_levels - 1)
     levels = (luma_levels, chroma_levels, chroma_levels)
     chroma_shapes = _band_shapes((height + 1) // 2, (width + 1) // 2, chroma_levels)

@@ -11,19 +11,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gistcast.codec.camera import Ground, best_ground, still_ground
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.codec.layers import Layers, cut_layers
-from gistcast.codec.layout import make_layout
 from gistcast.codec.protocol import FloatPlanes
 from gistcast.codec.quantiser import QUANTISERS, luma_step
 from gistcast.codec.residual import Chosen, ResidualEncoder
 from gistcast.codec.settings import EncodeSettings
-from gistcast.codec.sketch import normalise, synthesise, transform_clip
 from gistcast.codec.tables import load_tables
 
 #: lambda of the rate-distortion choice, in squared steps a bit
 RDO_WEIGHT = 0.13
+
+_TYPICAL = 110  # quantiser at which the camera's motion is weighed for a quality
 
 #: Tried when a budget is not used up: quantisers finer by so many, with this lambda.
 _FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
@@ -66,12 +67,27 @@ class Trials:
     """Codes one clip's residual in different ways, each at most once."""
 
     def __init__(self, clip: Clip, gist: FloatPlanes | None, settings: EncodeSettings) -> None:
-        self._layout = make_layout(clip.frames, clip.height, clip.width)
-        self._bands = transform_clip(clip, gist, self._layout)
-        self._gist, self._settings = gist, settings
+        self._clip, self._gist, self._settings = clip, gist, settings
+        self._ground: Ground | None = None
         self._known: dict[tuple[int, float], Trial] = {}
         self._recent: OrderedDict[tuple[int, float], Chosen] = OrderedDict()
         self._room = 4 if clip.frames * clip.height * clip.width < 8 << 20 else 1
+
+    def settle(self, quantiser: int) -> None:
+        """Decide, at a quantiser, whether the camera's motion is worth its bytes."""
+        if self._gist is None and self._ground is None:
+            encoder = self._encoder(RDO_WEIGHT)
+            self._ground = best_ground(self._clip, encoder, quantiser, self._settings.preset)
+
+    def _encoder(self, weight: float) -> ResidualEncoder:
+        return ResidualEncoder(load_tables(), weight, fast=self._settings.preset == "fast")
+
+    @property
+    def ground(self) -> Ground:
+        """What the residual is coded on: the frames, until settled otherwise."""
+        if self._ground is None:
+            self._ground = still_ground(self._clip, self._gist)
+        return self._ground
 
     def at(self, quantiser: int, weight: float = RDO_WEIGHT) -> Trial:
         """The residual at a quantiser (clipped to its range) and a lambda."""
@@ -87,9 +103,7 @@ class Trials:
         """The levels at a quantiser and a lambda; the last few are kept."""
         if key not in self._recent:
             quantiser, weight = key
-            encoder = ResidualEncoder(load_tables(), weight, fast=self._settings.preset == "fast")
-            coefficients = normalise(self._bands, quantiser)
-            self._recent[key] = encoder.choose(self._layout, coefficients, quantiser)
+            self._recent[key] = self.ground.choose(self._encoder(weight), quantiser)
             while len(self._recent) > self._room:
                 self._recent.popitem(last=False)
         return self._recent[key]
@@ -97,12 +111,13 @@ class Trials:
     def picture(self, trial: Trial) -> Clip:
         """The sketch that a decoder makes of a trial."""
         chosen = self._choose((trial.quantiser, trial.weight))
-        return synthesise(chosen.points, self._gist, self._layout, trial.quantiser)
+        return self.ground.picture(chosen, self._gist)
 
 
 def at_quality(trials: Trials, quality: float, measure: Measure, preset: str) -> Trial:
     """The residual at a quality; slow weighs neighbouring steps and lambdas by D + lambda R."""
     quantiser = quality_to_quantiser(quality)
+    trials.settle(_TYPICAL)  # not at this quantiser: more quality should always cost more bytes
     best = trials.at(quantiser)
     if preset == "slow":
         others = [trials.at(quantiser - finer, weight) for finer, weight in _SLOW[::2]]
@@ -159,6 +174,7 @@ def near_budget(trials: Trials, budget: int, measure: Measure, guess: int) -> Tr
     Args:
         guess: as for `within_budget`.
     """
+    trials.settle(guess)
     trial = trials.at(guess)
     for _ in range(_NEAR_TRIALS):
         excess = math.log(measure(trial.layers) / budget)
@@ -178,6 +194,7 @@ def within_budget(trials: Trials, budget: int, measure: Measure, preset: str, gu
     Raises:
         UsageError: nothing is as small.
     """
+    trials.settle(guess)
     fit = _Fit(trials, budget, measure)
     quantiser = fit.search(guess)
     fit.fill(quantiser)

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from gistcast.codec.context import Symbols, phase_features, phase_masks, static_features
 from gistcast.codec.errors import CorruptError
-from gistcast.codec.layout import Group, Layout
+from gistcast.codec.golomb import get_golomb, put_golomb
+from gistcast.codec.layout import Group, Layout, make_layout
+from gistcast.codec.motion import Motion, get_motion, put_motion
 from gistcast.codec.quantiser import UNARY, Costs, choose, luma_step, reconstruct
 from gistcast.codec.rangecoder import HALF, FlagDecoder, FlagEncoder
 from gistcast.codec.tables import Tables, presence_class
@@ -29,8 +31,7 @@ Logits = NDArray[np.int16]
 
 Coefficients = Sequence[Mapping[BandKey, F32]]  #: per plane, bands (T, h, w) in units of a step
 
-_ESCAPE_ORDER = 2
-_ESCAPE_PREFIX = 18
+_ESCAPE_ORDER = 2  # of the Exp-Golomb code for what exceeds the learned flags
 
 # least bits that a level, and all that a group holds, are taken to cost by the fast choice
 _FAST_LEVEL_BITS, _FAST_GROUP_BITS = 4.0, 8.0
@@ -93,11 +94,22 @@ class ResidualEncoder:
     """
 
     def __init__(self, tables: Tables, weight: float, *, fast: bool = False) -> None:
-        self._tables, self._weight, self._fast = tables, weight, fast
+        self.weight = weight
+        self._tables, self._fast = tables, fast
         self._costs = Costs.of(tables)
 
-    def choose(self, layout: Layout, coefficients: Coefficients, quantiser: int) -> Chosen:
-        """Levels of all groups by rate-distortion cost, with the flags that code them."""
+    def choose(
+        self,
+        layout: Layout,
+        coefficients: Coefficients,
+        quantiser: int,
+        motion: Motion | None = None,
+    ) -> Chosen:
+        """Levels of all groups by rate-distortion cost, with the flags that code them.
+
+        Args:
+            motion: of the camera, by which `layout` was made; written before the first group.
+        """
         symbols, points = Symbols(layout), _empty_points(layout)
         flags: list[FlagEncoder] = []
         distortion = 0.0
@@ -105,6 +117,8 @@ class ResidualEncoder:
             window = slice(group.start, group.stop)
             x = coefficients[group.plane][group.band][window]
             encoder = FlagEncoder()
+            if not flags:
+                put_motion(encoder, motion)
             p = presence_probability(symbols, group, self._tables)
             state = self._code_group(symbols, group, x, quantiser, encoder, p)
             symbols.present[group.plane, group.band, group.temporal] = state is not None
@@ -122,8 +136,8 @@ class ResidualEncoder:
         if not self._fast:
             return bool(size.max() > 0.5)
         above = size[size > 0.5]
-        saved = np.maximum(2 * above - 1 - _FAST_LEVEL_BITS * self._weight, 0).sum()
-        return bool(saved >= _FAST_GROUP_BITS * self._weight)
+        saved = np.maximum(2 * above - 1 - _FAST_LEVEL_BITS * self.weight, 0).sum()
+        return bool(saved >= _FAST_GROUP_BITS * self.weight)
 
     def _code_group(
         self, symbols: Symbols, group: Group, x: F32, quantiser: int, out: FlagEncoder, p: int
@@ -136,13 +150,13 @@ class ResidualEncoder:
             distortion = bits = 0.0
             for phase, mask in enumerate(state.masks):
                 logits = state.logits(phase)
-                values, d, b = choose(x[mask], logits, self._costs, self._tables, self._weight)
+                values, d, b = choose(x[mask], logits, self._costs, self._tables, self.weight)
                 state.fill(phase, values, logits)
                 chosen.append((values, logits))
                 distortion, bits = distortion + d, bits + b
             bits += float(np.log2((65536 - p) / p))  # presence flag: 1 instead of 0
             saved = float((x * x).sum()) - distortion
-            if state.values.any() and saved > self._weight * bits:
+            if state.values.any() and saved > self.weight * bits:
                 out.put(np.ones(1, np.int32), absent)
                 for values, logits in chosen:
                     put_levels(out, values, logits, self._tables)
@@ -192,17 +206,8 @@ def put_levels(out: FlagEncoder, values: I32, logits: Logits, tables: Tables) ->
             return
         magnitude, further = magnitude[left], further[left]
         out.put(magnitude > threshold, further)
-    _put_escapes(out, magnitude[magnitude > UNARY] - UNARY - 1)
-
-
-def _put_escapes(out: FlagEncoder, rest: I32) -> None:
-    """Exp-Golomb of order 2 with even odds, for what exceeds the learned flags."""
-    for value in rest.tolist():
-        value += 1 << _ESCAPE_ORDER
-        length = value.bit_length()
-        bits = [0] * (length - _ESCAPE_ORDER - 1) + [1]
-        bits += [value >> shift & 1 for shift in range(length - 2, -1, -1)]
-        out.put(np.array(bits), np.full(len(bits), HALF))
+    for value in magnitude[magnitude > UNARY].tolist():
+        put_golomb(out, value - UNARY - 1, _ESCAPE_ORDER)
 
 
 # --- decoder -----------------------------------------------------------------------------------
@@ -226,30 +231,43 @@ def get_levels(source: FlagDecoder, logits: Logits, tables: Tables) -> I32:
         magnitude[left] += more
         left = left[more == 1]
     for index in left.tolist():
-        magnitude[index] += _get_escape(source)
+        magnitude[index] += get_golomb(source, _ESCAPE_ORDER)
     values[at] = sign * magnitude
     return values
 
 
-def _get_escape(source: FlagDecoder) -> int:
-    one = np.full(1, HALF)
-    for prefix in range(_ESCAPE_PREFIX):
-        if source.get(one)[0]:
-            length = prefix + _ESCAPE_ORDER
-            bits = source.get(np.full(length, HALF)).tolist()
-            value = int("1" + "".join(map(str, bits)), 2) - (1 << _ESCAPE_ORDER)
-            return value
-    raise CorruptError("a level is out of range", field="residual")
-
-
 class ResidualDecoder:
-    """Reads layers one after the other; after each, `points` holds what is known so far."""
+    """Reads layers one after the other; after each, `points` holds what is known so far.
 
-    def __init__(self, layout: Layout, tables: Tables, quantiser: int) -> None:
-        self.symbols = Symbols(layout)
-        self.points = _empty_points(layout)
-        self._layout, self._tables, self._quantiser = layout, tables, quantiser
-        self._next = 0
+    Args:
+        frames, height, width: of the clip.
+        moving: whether motion is coded (not so in version 1).
+
+    Attributes:
+        motion: of the camera, once the first layer is read; None without any.
+        layout: of the frames, or of the canvas.
+        symbols, points: levels and their reconstruction in steps.
+    """
+
+    def __init__(
+        self,
+        frames: int,
+        height: int,
+        width: int,
+        tables: Tables,
+        quantiser: int,
+        *,
+        moving: bool = True,
+    ) -> None:
+        self._size = frames, height, width
+        self._tables, self._quantiser = tables, quantiser
+        self._next, self._awaits_motion = 0, moving
+        self._begin(None)
+
+    def _begin(self, motion: Motion | None) -> None:
+        self.motion = motion
+        self.layout = make_layout(*self._size, motion)
+        self.symbols, self.points = Symbols(self.layout), _empty_points(self.layout)
 
     def layer(self, data: bytes, groups: int) -> None:
         """Decode the next `groups` groups (0: all that are left) from a layer's bytes.
@@ -257,11 +275,14 @@ class ResidualDecoder:
         Raises:
             CorruptError: the layer is damaged or asks for more groups than there are.
         """
-        left = len(self._layout.groups) - self._next
+        left = len(self.layout.groups) - self._next
         if groups > left:
             raise CorruptError(f"layer has {groups} groups, {left} are left", field="groups")
         source = FlagDecoder(data)
-        for group in self._layout.groups[self._next : self._next + (groups or left)]:
+        if self._awaits_motion:
+            self._begin(get_motion(source))
+            self._awaits_motion = False
+        for group in self.layout.groups[self._next : self._next + (groups or left)]:
             p = presence_probability(self.symbols, group, self._tables)
             present = bool(source.get(np.array([p]))[0])
             self.symbols.present[group.plane, group.band, group.temporal] = present

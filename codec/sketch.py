@@ -1,6 +1,6 @@
 """Clip <-> normalised transform coefficients, with or without a gist to subtract.
 
-clip - gist (mid-grey without one) --3-D transform--> bands / step of their plane
+clip - gist (mid-grey without one) (--warp--> canvas) --3-D transform--> bands / step of their plane
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from gistcast.codec.protocol import FloatPlanes
 from gistcast.codec.quantiser import plane_steps
 from gistcast.codec.residual import Coefficients
 from gistcast.codec.transform import BandKey, forward, inverse
+from gistcast.codec.warp import Warps
 
 GREY = np.float32(128)
 
@@ -29,13 +30,16 @@ def grey_gist(frames: int, height: int, width: int) -> FloatPlanes:
 
 
 def transform_clip(
-    clip: Clip, gist: FloatPlanes | None, layout: Layout
+    clip: Clip, gist: FloatPlanes | None, layout: Layout, warps: Warps | None = None
 ) -> list[dict[BandKey, NDArray[np.float32]]]:
-    """Bands of clip minus gist, per plane, on the 8-bit scale."""
+    """Bands of clip minus gist, per plane, on the 8-bit scale; of their canvas, if warped."""
     planes = []
     for index, plane in enumerate(clip.planes):
         base = GREY if gist is None else gist[index]
-        planes.append(forward(plane.astype(np.float32) - base, layout.levels[index]))
+        residual = plane.astype(np.float32) - base
+        if warps is not None:
+            residual = warps[index].canvas_of(residual)
+        planes.append(forward(residual, layout.levels[index]))
     return planes
 
 
@@ -56,13 +60,20 @@ def analyse(clip: Clip, gist: FloatPlanes | None, layout: Layout, quantiser: int
 
 
 def synthesise(
-    points: Coefficients, gist: FloatPlanes | None, layout: Layout, quantiser: int
+    points: Coefficients,
+    gist: FloatPlanes | None,
+    layout: Layout,
+    quantiser: int,
+    warps: Warps | None = None,
 ) -> Clip:
     """Reconstructed coefficients in steps -> the sketch."""
     planes = []
     for index, step in enumerate(plane_steps(quantiser)):
         bands = {key: band * np.float32(step) for key, band in points[index].items()}
         base = GREY if gist is None else gist[index]
-        samples = inverse(bands, layout.levels[index]) + base
+        residual = inverse(bands, layout.levels[index])
+        if warps is not None:
+            residual = warps[index].to_frames(residual)
+        samples = residual + base
         planes.append(np.clip(np.rint(samples), 0, 255).astype(np.uint8))
     return Clip(*planes)

@@ -149,7 +149,7 @@ def test_encoder_and_decoder_agree_on_reconstruction(street: Clip) -> None:
     tables, layout = load_tables(), make_layout(32, 64, 64)
     coefficients = analyse(street, None, layout, 100)
     chosen = ResidualEncoder(tables, 0.13).choose(layout, coefficients, 100)
-    decoder = ResidualDecoder(layout, tables, 100)
+    decoder = ResidualDecoder(32, 64, 64, tables, 100)
     decoder.layer(chosen.layer(0, len(layout.groups)), 0)
     for plane in range(3):
         for key, points in chosen.points[plane].items():

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from reference_bytes import CorruptInputError, RangeDecoder, need, read_clips, varint
 from reference_context import Band, Context, Group, Layout, Levels, Tables
+from reference_motion import Motion, margins, read_golomb, read_motion
 from reference_video import AV1Decoder, Rows, Units, VideoTables, decode_video
 
 TEXT, LATENT, RESIDUAL, VIDEO = 0, 1, 2, 12
@@ -57,18 +58,6 @@ def decode_latent(payload: bytes, frequencies: Sequence[Sequence[int]]) -> list[
     return values
 
 
-def read_escape(coder: RangeDecoder) -> int:
-    """Section 13.3."""
-    zeros = 0
-    while not coder.flag(32768):
-        zeros += 1
-        need(zeros < 18, "a level is out of range")
-    value = 1
-    for _ in range(zeros + 2):
-        value = 2 * value + coder.flag(32768)
-    return value - 4
-
-
 def read_phase(coder: RangeDecoder, chances: list[tuple[int, int, int]]) -> list[int]:
     """Section 13.2: levels of one phase from the probabilities of its positions."""
     levels = [coder.flag(p[0]) for p in chances]
@@ -82,7 +71,7 @@ def read_phase(coder: RangeDecoder, chances: list[tuple[int, int, int]]) -> list
         for i in open_:
             levels[i] += 1
     for i in open_:
-        levels[i] += read_escape(coder)
+        levels[i] += read_golomb(coder, 2)
     return [-level if i in minus else level for i, level in enumerate(levels)]
 
 
@@ -110,25 +99,43 @@ def read_group(
             levels.magnitude[group.plane][band][t][y][x] = min(31, abs(level))
 
 
+@dataclass
+class Residual:
+    """What the residual layers of a clip say."""
+
+    quantiser: int | None = None
+    layers: int = 0
+    motion: Motion | None = None
+    levels: list[dict[Band, list[list[list[int]]]]] = field(default_factory=list)
+
+
 def read_residual(
-    payloads: list[bytes], layout: Layout, tables: Tables
-) -> tuple[int | None, int, list[dict[Band, list[list[list[int]]]]]]:
-    """Section 13.1: quantiser, layers used, levels."""
+    payloads: list[bytes], size: tuple[int, int, int], tables: Tables, moving: bool
+) -> Residual:
+    """Section 13.1; `size` is frames, height and width; `moving`: not version 1."""
     if not payloads or not payloads[0]:
-        return None, 0, []
-    levels, quantiser, done = Levels(layout), payloads[0][0], 0
+        return Residual()
+    found, done = Residual(payloads[0][0], len(payloads)), 0
+    layout = Layout(*size)
+    levels = Levels(layout)
     for index, payload in enumerate(payloads):
         try:
             count, start = varint(payload, int(index == 0), len(layout.groups))
             left = len(layout.groups) - done
             need(count <= left, "more groups than there are")
             coder = RangeDecoder(payload[start:])
+            if index == 0 and moving:
+                found.motion = read_motion(coder)
+                if found.motion:
+                    layout = Layout(*size, margins(found.motion, *size))
+                    levels = Levels(layout)
             for group in layout.groups[done : done + (count or left)]:
-                read_group(coder, levels, group, tables, quantiser)
+                read_group(coder, levels, group, tables, payloads[0][0])
             done += count or left
         except CorruptInputError:
-            return read_residual(payloads[:index], layout, tables)
-    return quantiser, len(payloads), levels.signed
+            return read_residual(payloads[:index], size, tables, moving)
+    found.levels = levels.signed
+    return found
 
 
 @dataclass
@@ -140,23 +147,24 @@ class DecodedClip:
     text: str | None = None
     latent: list[int] | None = None
     video: tuple[Units, list[list[Rows]]] | None = None
-    quantiser: int | None = None
-    residual_layers: int = 0
-    levels: list[dict[Band, list[list[list[int]]]]] = field(default_factory=list)
+    residual: Residual = field(default_factory=Residual)
 
     def sha256(self) -> str:
         """As in tests/golden/v*/symbols.json."""
         digest = hashlib.sha256()
         if self.latent is not None:
             digest.update(struct.pack(f"<{len(self.latent)}i", *self.latent))
-        digest.update(repr((self.text, self.quantiser, self.residual_layers)).encode())
+        residual = self.residual
+        digest.update(repr((self.text, residual.quantiser, residual.layers)).encode())
+        if residual.motion:
+            digest.update(repr((residual.motion.unit, residual.motion.rows)).encode())
         if self.video:
             for data in self.video[0].units:
                 digest.update(data)
             for frames in self.video[1]:
                 for rows in frames:
                     digest.update(b"".join(rows))
-        for plane in self.levels:
+        for plane in residual.levels:
             for band in sorted(plane):
                 for rows in plane[band]:
                     for row in rows:
@@ -204,8 +212,7 @@ def decode(
         payloads = run(layers, RESIDUAL, VIDEO if header.version > 1 else 16)
         if clip.video:
             payloads = []
-        layout = Layout(clip.frames, header.height, header.width)
-        residual = read_residual(payloads, layout, tables)
-        clip.quantiser, clip.residual_layers, clip.levels = residual
+        size = clip.frames, header.height, header.width
+        clip.residual = read_residual(payloads, size, tables, header.version > 1)
         decoded.append(clip)
     return decoded

@@ -45,12 +45,18 @@ def band_sizes(height: int, width: int, levels: int) -> dict[Band, tuple[int, in
 
 
 class Layout:
-    """Section 10: levels and band sizes of each plane, groups in coding order."""
+    """Section 10: levels and band sizes of each plane, groups in coding order.
 
-    def __init__(self, frames: int, height: int, width: int) -> None:
+    `margins` are those of a canvas (section 10.5).
+    """
+
+    def __init__(
+        self, frames: int, height: int, width: int, margins: Sequence[int] = (0, 0, 0, 0)
+    ) -> None:
         luma, side = 0, min(height, width)
         while side >= 2 and luma < 7:
             luma, side = luma + 1, (side + 1) // 2
+        height, width = height + margins[0] + margins[1], width + margins[2] + margins[3]
         chroma = max(0, luma - 1)
         self.frames, self.levels = frames, (luma, chroma, chroma)
         small = band_sizes((height + 1) // 2, (width + 1) // 2, chroma)

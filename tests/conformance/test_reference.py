@@ -22,8 +22,9 @@ from gistcast.codec.file import decode_video, encode_video, read_gist
 from gistcast.codec.header import Header
 from gistcast.codec.latent import decode_latent
 from gistcast.codec.media import VideoInfo
+from gistcast.codec.motion import Motion, put_motion
 from gistcast.codec.packet import RESIDUAL, Chunk, Packet
-from gistcast.codec.rangecoder import FlagDecoder
+from gistcast.codec.rangecoder import FlagDecoder, FlagEncoder
 from gistcast.codec.text import decode_text, dictionary
 
 HERE = Path(__file__).parent
@@ -128,7 +129,7 @@ def test_contrasts_that_need_escapes() -> None:
     planes = [rng.choice([0, 255], (4, n, n)).astype(np.uint8) for n in (8, 4, 4)]
     data = encode_video([Clip(*planes)], VideoInfo(8, 8, Fraction(25)), EncodeSettings(quality=100))
     (clip,) = reference.decode(data, TABLES, WORDS)
-    rows = [row for plane in clip.levels for b in plane.values() for p in b for row in p]
+    rows = [row for plane in clip.residual.levels for b in plane.values() for p in b for row in p]
     assert sum(abs(level) > 15 for row in rows for level in row) > 50
     assert [clip.sha256()] == _codec_hashes(data)
 
@@ -157,8 +158,25 @@ def test_damaged_layers_are_given_up_alike(moving_clip: Callable[..., Clip]) -> 
         for bad in (b"", b"\xff" * len(payload), payload[:1] + b"\xff" * 40):
             data = _stream([*payloads[:index], bad, *payloads[index + 1 :]])
             assert _reference_hashes(data) == _codec_hashes(data)
-            used.append(reference.decode(data, TABLES, WORDS)[0].residual_layers)
+            used.append(reference.decode(data, TABLES, WORDS)[0].residual.layers)
     assert {0, 1, 2} <= set(used)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_motion(seed: int) -> None:
+    """The same canvas and the same levels on it; three motions go too far and are given up."""
+    rng = np.random.default_rng(seed)
+    kind, terms = (2, 6)[seed % 2], int(rng.integers(1, 9))
+    largest = {6: 400, 7: 9000}.get(seed, 4)
+    rows = rng.integers(-largest, largest + 1, (kind, terms))
+    flags = FlagEncoder()
+    put_motion(flags, Motion(int(rng.integers(0, 3)), tuple(map(tuple, rows.tolist()))))
+    flags.put(rng.integers(0, 2, 90), np.full(90, 32768))
+    height, width = int(rng.integers(8, 24)), int(rng.integers(8, 24))
+    data = _stream([b"\x70\0" + flags.finish()], int(rng.integers(1, 9)), height, width)
+    (clip,) = reference.decode(data, TABLES, WORDS)
+    assert (clip.residual.motion is None) == (seed in (3, 6, 7))
+    assert [clip.sha256()] == _codec_hashes(data)
 
 
 def test_range_coder() -> None:

@@ -26,12 +26,13 @@ STREET = HERE.parent.parent / "app" / "assets" / "street.mp4"
 
 
 def symbol_hash(decoded: DecodedClip) -> str:
-    """SHA-256 over latent, quantiser, video (AV1 units, then planes of all frames) and all levels,
-    little-endian, bands in sorted order."""
+    """SHA-256 over latent, quantiser, motion and all levels, little-endian, bands in sorted order."""
     digest = hashlib.sha256()
     if decoded.latent is not None:
         digest.update(decoded.latent.astype("<i4").tobytes())
     digest.update(repr((decoded.text, decoded.quantiser, decoded.residual_layers)).encode())
+    if decoded.motion is not None:
+        digest.update(repr((decoded.motion.unit, decoded.motion.rows)).encode())
     if decoded.video is not None:
         digest.update(b"".join(decoded.video.units))
         for samples in decoded.video.clip.planes:
@@ -51,6 +52,18 @@ def _clips(size: tuple[int, int], *lengths: int) -> list[Clip]:
     return out
 
 
+def _panned(frames: int, size: int) -> Clip:
+    """A window that moves over one real picture, slower and slower."""
+    still = load_clip(STREET, size=(2 * size, 2 * size))[0]
+    luma, cb, cr = [], [], []
+    for t in range(frames):
+        y, x = 2 + 2 * (t // 6), 2 * int(size / 2 * (1 - (1 - t / frames) ** 2) / 2)
+        luma.append(still.y[0, y : y + size, x : x + size])
+        for plane, out in ((still.u, cb), (still.v, cr)):
+            out.append(plane[0, y // 2 : (y + size) // 2, x // 2 : (x + size) // 2])
+    return Clip(np.stack(luma), np.stack(cb), np.stack(cr))
+
+
 def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
     """Name -> clips and settings."""
     flat = Clip(np.full((4, 9, 7), 90, np.uint8), *[np.full((4, 5, 4), 120, np.uint8)] * 2)
@@ -63,11 +76,12 @@ def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
         "flat-odd": ([flat], EncodeSettings(quality=60)),
         "latent-64": (_clips((64, 64), 8), EncodeSettings(quality=20, clip_frames=8, latent="on", text=words)),
         "text-64": (_clips((64, 64), 8), EncodeSettings(clip_frames=8, layers="text", text=words)),
-        "video-64": (_clips((64, 64), 32), EncodeSettings(clip_bytes=1000)),
         "video-odd": (_clips((95, 71), 16, 16), EncodeSettings(clip_bytes=1500, clip_frames=16)),
         "video-short": (_clips((64, 48), 21, 11), EncodeSettings(quality=50)),
         "video-layers": (_clips((96, 96), 32), EncodeSettings(clip_bytes=4500)),
         "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16, video="off")),
+        "pan-64": ([_panned(32, 64)], EncodeSettings(quality=35, residual_layers=2, video="off")),
+        "pan-48": ([_panned(8, 48)], EncodeSettings(clip_bytes=400, clip_frames=8, preset="slow", video="off")),
     }  # fmt: skip
 
 

@@ -1,0 +1,109 @@
+"""Whether a clip is coded as its frames or as the canvas that its camera moves over.
+
+clip --register--> a few motions of different precision --each on its canvas, coded--> least cost
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.errors import CorruptError
+from gistcast.codec.layout import Layout, make_layout
+from gistcast.codec.motion import AFFINE, PAN, Motion
+from gistcast.codec.protocol import FloatPlanes
+from gistcast.codec.quantiser import CHROMA_STEP, luma_step
+from gistcast.codec.register import camera_path, fit_motion, reach
+from gistcast.codec.residual import Chosen, ResidualEncoder
+from gistcast.codec.sketch import normalise, synthesise, transform_clip
+from gistcast.codec.transform import BandKey
+from gistcast.codec.warp import Warps, make_warps
+
+_STILL = 0.25  # luma samples: a camera that moves less is not followed
+
+#: What is tried: unit, terms and kind of the motion. Fast, and big frames, stop after the first;
+#: medium after the second.
+_TRIED = ((1, 4, AFFINE), (0, 6, AFFINE), (1, 3, PAN))
+_GAIN = 0.98  # of the cost: less is not worth the decoding
+_BIG = 128 * 128  # luma samples of a frame
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the residual of a clip is coded on.
+
+    Attributes:
+        motion, warps: of the camera; None where the ground is the frames themselves.
+        layout, bands: of the residual's transform, bands on the 8-bit scale.
+    """
+
+    motion: Motion | None
+    warps: Warps | None
+    layout: Layout
+    bands: list[dict[BandKey, NDArray[np.float32]]]
+
+    def choose(self, encoder: ResidualEncoder, quantiser: int) -> Chosen:
+        """The levels at a quantiser."""
+        coefficients = normalise(self.bands, quantiser)
+        return encoder.choose(self.layout, coefficients, quantiser, self.motion)
+
+    def picture(self, chosen: Chosen, gist: FloatPlanes | None) -> Clip:
+        """The sketch that a decoder makes of them."""
+        return synthesise(chosen.points, gist, self.layout, chosen.quantiser, self.warps)
+
+
+def still_ground(clip: Clip, gist: FloatPlanes | None) -> Ground:
+    """The frames themselves."""
+    layout = make_layout(clip.frames, clip.height, clip.width)
+    return Ground(None, None, layout, transform_clip(clip, gist, layout))
+
+
+def moving_grounds(clip: Clip, preset: str) -> Iterator[Ground]:
+    """The canvases of a clip under differently precise motions; none where the camera rests."""
+    size = clip.height, clip.width
+    if clip.frames < 3 or min(size) < 16:
+        return
+    views = camera_path(clip.y)
+    if reach(views, *size) < _STILL:
+        return
+    count = {"fast": 1, "medium": 1 if clip.height * clip.width > _BIG else 2}.get(preset, 3)
+    for unit, terms, kind in _TRIED[:count]:
+        motion = fit_motion(views, *size, unit, terms, kind)
+        try:
+            layout = make_layout(clip.frames, *size, motion)
+        except CorruptError:  # too far for one canvas
+            continue
+        warps = make_warps(motion, clip.frames, *size)
+        yield Ground(motion, warps, layout, transform_clip(clip, None, layout, warps))
+
+
+def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: str) -> Ground:
+    """The ground with the least D + lambda R at a quantiser, on no gist."""
+    best, least = still_ground(clip, None), None
+    for ground in moving_grounds(clip, preset):
+        if least is None:
+            least = _GAIN * _cost(best, clip, encoder, quantiser)
+        cost = _cost(ground, clip, encoder, quantiser)
+        if cost < least:
+            best, least = ground, cost
+    return best
+
+
+def _cost(ground: Ground, clip: Clip, encoder: ResidualEncoder, quantiser: int) -> float:
+    chosen = ground.choose(encoder, quantiser)
+    bits = sum(chosen.group_bits())
+    error = distortion(clip, ground.picture(chosen, None))
+    return error + encoder.weight * luma_step(quantiser) ** 2 * bits
+
+
+def distortion(clip: Clip, other: Clip) -> float:
+    """Sum of squared errors on the 8-bit scale, chroma weighted as its step is."""
+    total = 0.0
+    for step, a, b in zip((1.0, *CHROMA_STEP), clip.planes, other.planes, strict=True):
+        error = a.astype(np.float32) - b
+        total += float(np.square(error).sum(dtype=np.float64)) / step**2
+    return total
