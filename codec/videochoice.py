@@ -6,7 +6,7 @@ residual of the clip --quantiser--> a guess of CRF --SVT-AV1, decoded--> the bes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,8 +25,8 @@ Measure = Callable[[Layers], int]
 #: Quantiser of a residual -> CRF of like quality with 32 frames kept, as measured.
 _QUANTISERS, _CRFS = (10, 59, 76, 92, 108, 125, 141), (4, 30, 40, 48, 56, 62, 65)
 _COARSER = 3.0  # with fewer frames: lower the CRF by so much
-_LOWEST, _HIGHEST = 4.0, 70.0
-_SLOPE = -0.08  # of log(bytes) over CRF, until two points are known
+_LOWEST, _HIGHEST, _QUARTER = 4.0, 70.0, 0.25  # CRF, and its steps
+_SLOPES = (0, 45, 63), (-0.045, -0.045, -0.2)  # of log(bytes) over CRF, until two points are known
 _FULL, _LEAST = 0.955, 0.95  # shares of a budget: the search ends, a clip must use
 _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
@@ -129,8 +129,7 @@ class _Search:
     def run(self, kept: int, crf: float, rival: float) -> VideoTrial | None:
         """The best that fits; None if nothing does, or if it is far from `rival`."""
         best: VideoTrial | None = None
-        fine: tuple[float, float] | None = None  # (CRF, log of bytes) too big, and small enough
-        coarse: tuple[float, float] | None = None
+        points: list[tuple[float, float]] = []  # CRF, log of bytes over the budget
         for _ in range(self._tries):
             trial = self._trials.at(kept, crf)
             if trial is None:
@@ -138,36 +137,34 @@ class _Search:
             size = self._measure(trial.layers)
             if trial.distortion * (size / self._budget) ** _POWER > rival:
                 return best
-            point = trial.crf, math.log(size / self._budget)
-            if size <= self._budget:
-                coarse = point
-                if best is None or trial.distortion < best.distortion:
-                    best = trial
-                if size >= _FULL * self._budget:
-                    break
-            else:
-                fine = point
-            step = self._next(fine, coarse)
-            if step is None:
+            points.append((trial.crf, math.log(size / self._budget)))
+            if size <= self._budget and (best is None or trial.distortion < best.distortion):
+                best = trial
+            crf = _next_crf(points)
+            if crf == trial.crf or _FULL * self._budget <= size <= self._budget:
                 break
-            crf = step
         return best
 
-    def _next(
-        self, fine: tuple[float, float] | None, coarse: tuple[float, float] | None
-    ) -> float | None:
-        """CRF to try next: where a line through the points meets the middle of the target."""
-        target = math.log((1 + _FULL) / 2)
-        if fine is not None and coarse is not None:
-            if coarse[0] - fine[0] <= 0.25:
-                return None
-            share = (fine[1] - target) / (fine[1] - coarse[1])
-            crf = fine[0] + min(0.9, max(0.1, share)) * (coarse[0] - fine[0])
-            return min(coarse[0] - 0.25, max(fine[0] + 0.25, round(4 * crf) / 4))
-        at, size = fine or coarse or (0.0, 0.0)
-        crf = at + (target - size) / _SLOPE
-        crf = min(_HIGHEST, max(_LOWEST, crf))
-        return None if crf == at else crf
+
+def _next_crf(points: Sequence[tuple[float, float]]) -> float:
+    """Where a line through two of the points meets the middle of the target; the last one's CRF
+    when there is nothing left to try."""
+    target = math.log((1 + _FULL) / 2)
+    at, size = points[-1]
+    fine = max((p for p in points if p[1] > 0), default=None)
+    coarse = min((p for p in points if p[1] <= 0), default=None)
+    if fine and coarse:
+        if coarse[0] - fine[0] <= _QUARTER:
+            return at
+        share = (fine[1] - target) / (fine[1] - coarse[1])
+        crf = fine[0] + min(0.9, max(0.1, share)) * (coarse[0] - fine[0])
+        return min(coarse[0] - _QUARTER, max(fine[0] + _QUARTER, round(4 * crf) / 4))
+    slope = float(np.interp(at, *_SLOPES))
+    if len(points) > 1 and at != points[-2][0]:
+        slope = min(slope / 3, max(slope * 2, (size - points[-2][1]) / (at - points[-2][0])))
+    step = (target - size) / slope
+    crf = at + math.copysign(max(_QUARTER, abs(step)), step)
+    return min(_HIGHEST, max(_LOWEST, round(4 * crf) / 4))
 
 
 class Choice:
@@ -229,7 +226,7 @@ class Choice:
 
     def _best(self, rival: Trial, budget: int) -> VideoTrial | None:
         """The best video that uses up a budget; None if it is no better than the rival."""
-        tries = 8 if self._settings.preset == "slow" else 4
+        tries = 8 if self._settings.preset == "slow" else 5
         search = _Search(self._videos, budget, self._measure, tries)
         best: VideoTrial | None = None
         for kept in _arms(self._clip, self._settings, budget):
