@@ -1,4 +1,5 @@
-"""VP8 by libvpx: deadline best, alternative reference frames, look-ahead of 25 frames (its most).
+"""VP8 by libvpx: deadline best, alternative reference frames, one pass (which looks ahead
+no further than it codes, whatever `lag-in-frames` says; two passes were worse on most clips).
 
 Its constant quality is a quantiser of 0..63 for every frame, set as both bounds. Real time:
 deadline realtime, cpu-used -4 (4 would watch the clock and differ from run to run), no look-ahead.

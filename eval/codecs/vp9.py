@@ -1,4 +1,5 @@
-"""VP9 by libvpx: deadline best, alternative reference frames, look-ahead of 25 frames (its most).
+"""VP9 by libvpx: deadline best, alternative reference frames, one pass (which looks ahead
+no further than it codes, whatever `lag-in-frames` says; two passes were worse on most clips).
 
 CRF ends at 63, but frames still differ in quantiser there. Points 64, 65 and 66 go on below it
 by raising the least quantiser that a frame may have, up to 63 for every frame. Real time:
