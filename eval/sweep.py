@@ -226,7 +226,8 @@ def run_curves(
     waiting = _first_steps(curves, cache, ended)
     try:
         while True:
-            while len(active) < engine.workers and (start := next(waiting, None)) is not None:
+            # a step more for each worker, so that none waits for its next one
+            while len(active) < 2 * engine.workers and (start := next(waiting, None)) is not None:
                 active[engine.submit(start[2])] = start
             if not active:
                 return
