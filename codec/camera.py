@@ -5,7 +5,6 @@ clip --register--> a few motions of different precision --each on its canvas, co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,35 +61,56 @@ def still_ground(clip: Clip, gist: FloatPlanes | None) -> Ground:
     return Ground(None, None, layout, transform_clip(clip, gist, layout))
 
 
-def moving_grounds(clip: Clip, preset: str) -> Iterator[Ground]:
-    """The canvases of a clip under differently precise motions; none where the camera rests."""
+def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: str) -> Ground:
+    """The ground with the least D + lambda R at a quantiser, on no gist.
+
+    Big frames are weighed in half their size, or a quarter.
+    """
+    best = still_ground(clip, None)
     size = clip.height, clip.width
     if clip.frames < 3 or min(size) < 16:
-        return
+        return best
     views = camera_path(clip.y)
     if reach(views, *size) < _STILL:
-        return
-    count = {"fast": 1, "medium": 1 if clip.height * clip.width > _BIG else 2}.get(preset, 3)
-    for unit, terms, kind in _TRIED[:count]:
-        motion = fit_motion(views, *size, unit, terms, kind)
-        try:
-            layout = make_layout(clip.frames, *size, motion)
-        except CorruptError:  # too far for one canvas
-            continue
-        warps = make_warps(motion, clip.frames, *size)
-        yield Ground(motion, warps, layout, transform_clip(clip, None, layout, warps))
-
-
-def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: str) -> Ground:
-    """The ground with the least D + lambda R at a quantiser, on no gist."""
-    best, least = still_ground(clip, None), None
-    for ground in moving_grounds(clip, preset):
-        if least is None:
-            least = _GAIN * _cost(best, clip, encoder, quantiser)
-        cost = _cost(ground, clip, encoder, quantiser)
+        return best
+    small, smaller_views = clip, views.copy()
+    while small.height * small.width > _BIG:
+        small = _halved(small)
+        smaller_views[:, :, 0] /= 2
+    count = {"fast": 1, "medium": 1 if small is not clip else 2}.get(preset, 3)
+    rest = best if small is clip else still_ground(small, None)
+    least = _GAIN * _cost(rest, small, encoder, quantiser)
+    for tried in _TRIED[:count]:
+        ground = _moving_ground(small, smaller_views, tried)
+        cost = float("inf") if ground is None else _cost(ground, small, encoder, quantiser)
         if cost < least:
-            best, least = ground, cost
+            whole = ground if small is clip else _moving_ground(clip, views, tried)
+            best, least = whole or best, cost
     return best
+
+
+def _halved(clip: Clip) -> Clip:
+    """Means of 2 x 2 samples."""
+    planes = []
+    for plane in clip.planes:
+        even = np.pad(plane, ((0, 0), (0, plane.shape[1] % 2), (0, plane.shape[2] % 2)), "edge")
+        rows = even[:, ::2].astype(np.uint16) + even[:, 1::2]
+        planes.append(((rows[:, :, ::2] + rows[:, :, 1::2] + 2) // 4).astype(np.uint8))
+    return Clip(*planes)
+
+
+def _moving_ground(
+    clip: Clip, views: NDArray[np.float64], tried: tuple[int, int, int]
+) -> Ground | None:
+    """The clip's canvas under a motion of this precision; None where that is too big."""
+    size = clip.height, clip.width
+    motion = fit_motion(views, *size, *tried)
+    try:
+        layout = make_layout(clip.frames, *size, motion)
+    except CorruptError:
+        return None
+    warps = make_warps(motion, clip.frames, *size)
+    return Ground(motion, warps, layout, transform_clip(clip, None, layout, warps))
 
 
 def _cost(ground: Ground, clip: Clip, encoder: ResidualEncoder, quantiser: int) -> float:

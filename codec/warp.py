@@ -9,28 +9,30 @@ pixels, never symbols.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, distance_transform_edt, spline_filter1d
+from scipy.ndimage import affine_transform, distance_transform_edt, spline_filter
 
 from gistcast.codec.motion import Motion
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_CORRECTIONS = 2  # of a canvas made by the inverse maps, towards its frames
+_CORRECTIONS = 1  # of a canvas made by the inverse maps, towards its frames
+_THREADS = 2
 
 
 def _resample(samples: F32, matrices: F64, offsets: F64, shape: tuple[int, int]) -> F32:
     """samples (T, H, W) at matrix @ (y, x) + offset, for all y, x of `shape`."""
     out = np.empty((len(samples), *shape), np.float32)
-    knots = spline_filter1d(samples, 3, axis=1, output=np.float32, mode="mirror")
-    knots = spline_filter1d(knots, 3, axis=2, output=np.float32, mode="mirror")
-    for t in range(len(samples)):
+
+    def fill(t: int) -> None:
+        knots = spline_filter(samples[t], 3, output=np.float32, mode="mirror")
         affine_transform(
-            knots[t],
+            knots,
             matrices[t],
             offsets[t],
             output_shape=shape,
@@ -38,6 +40,9 @@ def _resample(samples: F32, matrices: F64, offsets: F64, shape: tuple[int, int])
             mode="mirror",
             prefilter=False,
         )
+
+    with ThreadPoolExecutor(_THREADS) as pool:  # scipy lets go of the interpreter here
+        list(pool.map(fill, range(len(samples))))
     return out
 
 
@@ -66,11 +71,14 @@ class Warp:
 
     def seen(self) -> NDArray[np.bool_]:
         """Which samples of the canvas (T, H, W) lie inside each frame."""
-        back = np.linalg.inv(self.matrices)
-        y, x = np.mgrid[: self.canvas[0], : self.canvas[1]]
-        at = np.stack([y, x], -1)[None] - self.offsets[:, None, None]
-        at = np.einsum("tij,tyxj->tyxi", back, at)
-        return np.asarray(((at >= -0.5) & (at <= np.array(self.frame) - 0.5)).all(-1))
+        back = np.linalg.inv(self.matrices).astype(np.float32)[..., None, None]
+        y, x = (v.astype(np.float32) for v in np.ogrid[: self.canvas[0], : self.canvas[1]])
+        down, right = (self.offsets[:, k, None, None].astype(np.float32) for k in (0, 1))
+        inside = np.ones((len(back), *self.canvas), bool)
+        for axis, size in enumerate(self.frame):
+            at = back[:, axis, 0] * (y - down) + back[:, axis, 1] * (x - right)
+            inside &= (at >= -0.5) & (at <= size - 0.5)
+        return inside
 
     def canvas_of(self, frames: F32) -> F32:
         """The canvas (T, H, W) whose frames come closest to `frames` (T, h, w).
