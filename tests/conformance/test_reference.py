@@ -56,7 +56,8 @@ reference = _module(HERE, "reference")
 make = _module(GOLDEN, "make")
 FREQUENCIES = make.ToyGist().latent_frequencies.tolist()
 VIDEO_TABLES = reference.VideoTables(
-    (DATA / "video-1.safetensors").read_bytes(), (HERE.parent.parent / "docs" / "bitstream.md").read_text()
+    (DATA / "video-1.safetensors").read_bytes(),
+    (HERE.parent.parent / "docs" / "bitstream.md").read_text(),
 )
 
 
