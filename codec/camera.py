@@ -28,7 +28,7 @@ _STILL = 0.25  # luma samples: a camera that moves less is not followed
 #: medium after the second.
 _TRIED = ((1, 4, AFFINE), (0, 6, AFFINE), (1, 3, PAN))
 _GAIN = 0.98  # of the cost: less is not worth the decoding
-_BIG = 128 * 128  # luma samples of a frame
+_BIG = 96 * 96  # luma samples of a frame
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def still_ground(clip: Clip, gist: FloatPlanes | None) -> Ground:
 def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: str) -> Ground:
     """The ground with the least D + lambda R at a quantiser, on no gist.
 
-    Big frames are weighed in half their size, or a quarter.
+    Big frames are weighed in half their size, or a quarter, and above 192 x 192 only slow makes
+    their canvas exact: else medium would not keep up with real time at 256 x 256.
     """
     best = still_ground(clip, None)
     size = clip.height, clip.width
@@ -84,7 +85,8 @@ def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: st
         ground = _moving_ground(small, smaller_views, tried)
         cost = float("inf") if ground is None else _cost(ground, small, encoder, quantiser)
         if cost < least:
-            whole = ground if small is clip else _moving_ground(clip, views, tried)
+            exact = preset == "slow" or clip.height * clip.width <= 4 * _BIG
+            whole = ground if small is clip else _moving_ground(clip, views, tried, exact)
             best, least = whole or best, cost
     return best
 
@@ -100,7 +102,7 @@ def _halved(clip: Clip) -> Clip:
 
 
 def _moving_ground(
-    clip: Clip, views: NDArray[np.float64], tried: tuple[int, int, int]
+    clip: Clip, views: NDArray[np.float64], tried: tuple[int, int, int], exact: bool = True
 ) -> Ground | None:
     """The clip's canvas under a motion of this precision; None where that is too big."""
     size = clip.height, clip.width
@@ -110,7 +112,8 @@ def _moving_ground(
     except CorruptError:
         return None
     warps = make_warps(motion, clip.frames, *size)
-    return Ground(motion, warps, layout, transform_clip(clip, None, layout, warps))
+    bands = transform_clip(clip, None, layout, warps, exact=exact)
+    return Ground(motion, warps, layout, bands)
 
 
 def _cost(ground: Ground, clip: Clip, encoder: ResidualEncoder, quantiser: int) -> float:

@@ -30,15 +30,24 @@ def grey_gist(frames: int, height: int, width: int) -> FloatPlanes:
 
 
 def transform_clip(
-    clip: Clip, gist: FloatPlanes | None, layout: Layout, warps: Warps | None = None
+    clip: Clip,
+    gist: FloatPlanes | None,
+    layout: Layout,
+    warps: Warps | None = None,
+    *,
+    exact: bool = True,
 ) -> list[dict[BandKey, NDArray[np.float32]]]:
-    """Bands of clip minus gist, per plane, on the 8-bit scale; of their canvas, if warped."""
+    """Bands of clip minus gist, per plane, on the 8-bit scale; of their canvas, if warped.
+
+    Args:
+        exact: see `Warp.canvas_of`.
+    """
     planes = []
     for index, plane in enumerate(clip.planes):
         base = GREY if gist is None else gist[index]
         residual = plane.astype(np.float32) - base
         if warps is not None:
-            residual = warps[index].canvas_of(residual)
+            residual = warps[index].canvas_of(residual, exact=exact)
         planes.append(forward(residual, layout.levels[index]))
     return planes
 

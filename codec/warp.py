@@ -21,7 +21,6 @@ from gistcast.codec.motion import Motion
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_CORRECTIONS = 1  # of a canvas made by the inverse maps, towards its frames
 _THREADS = 2
 
 
@@ -80,11 +79,15 @@ class Warp:
             inside &= (at >= -0.5) & (at <= size - 0.5)
         return inside
 
-    def canvas_of(self, frames: F32) -> F32:
+    def canvas_of(self, frames: F32, *, exact: bool = True) -> F32:
         """The canvas (T, H, W) whose frames come closest to `frames` (T, h, w).
 
         Where no frame looks at a time, it holds what others see there, or what lies nearest: that
         costs the fewest bits.
+
+        Args:
+            exact: correct once what the inverse maps make; else it is up to 9 % dearer, in a third
+                of the time.
         """
         seen = self.seen()
         canvas = self.to_canvas(frames)
@@ -97,7 +100,7 @@ class Warp:
                 )
                 mean = mean[tuple(nearest)]
             canvas = np.where(seen, canvas, mean).astype(np.float32)
-        for _ in range(_CORRECTIONS):
+        if exact:
             canvas = self._corrected(canvas, frames, seen)
         return canvas
 
