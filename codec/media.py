@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -327,6 +328,13 @@ def load_clip(
         if not kept:
             raise GistcastError(f"{source} has no frame {start}")
         return stack(kept), reader.info
+
+
+def ordinary_priority() -> None:
+    """Undo what SVT-AV1, run by root, does to the thread that calls it: it raises it to real-time
+    priority, where it starves the machine, and leaves it so."""
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def frames_to_bytes(clip: Clip) -> bytes:

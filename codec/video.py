@@ -34,7 +34,13 @@ from gistcast.codec.av1 import (
 from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.layers import Layers
-from gistcast.codec.media import Frame, frame_planes, planes_to_frame, stack
+from gistcast.codec.media import (
+    Frame,
+    frame_planes,
+    ordinary_priority,
+    planes_to_frame,
+    stack,
+)
 from gistcast.codec.packet import VIDEO, VIDEO_LAYERS, get_varint, put_varint
 from gistcast.codec.quantiser import luma_step
 from gistcast.codec.videocoder import Model, pack, unpack
@@ -152,6 +158,8 @@ def encode(clip: Clip, kept: int, crf: float, preset: int) -> Units:
         packets += context.encode(None)
     except (av.FFmpegError, ValueError) as error:
         raise UnsupportedError(f"SVT-AV1 failed: {error}") from error
+    finally:
+        ordinary_priority()
     units = [unit for packet in packets for unit in split(bytes(packet))]
     headers = [payload for kind, payload in units if kind == SEQUENCE]
     if not headers:

@@ -18,7 +18,13 @@ import numpy as np
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError
-from gistcast.codec.media import Frame, frame_planes, planes_to_frame, stack
+from gistcast.codec.media import (
+    Frame,
+    frame_planes,
+    ordinary_priority,
+    planes_to_frame,
+    stack,
+)
 from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
 
 if TYPE_CHECKING:
@@ -88,7 +94,7 @@ class FfmpegCodec:
         except (av.FFmpegError, ValueError) as error:
             raise GistcastError(f"{self.name} at {point:g} failed: {error}") from error
         finally:
-            _ordinary_priority()
+            ordinary_priority()
         data, times = zip(*packets, strict=True)
         return Coded(data, times, time.perf_counter() - begin)
 
@@ -151,7 +157,7 @@ def decode_packets(name: str, decoder: str, coded: Coded, like: Geometry) -> Cli
     return stack([_planes(frame) for frame in frames])
 
 
-def _packets_of(coded: Coded, context: av.VideoCodecContext) -> Iterator[av.Packet]:
+def _packets_of(coded: Coded, context: av.VideoCodecContext) -> Iterator[av.Packet[av.VideoStream]]:
     """Packets with their times; a stream without times is split by FFmpeg's parser."""
     import av
 
@@ -176,12 +182,6 @@ def _planes(frame: av.VideoFrame) -> Frame:
         deep = rows[: plane.height, : plane.width].astype(np.int32)
         planes.append(np.minimum((deep + 2) >> 2, 255).astype(np.uint8))
     return planes[0], planes[1], planes[2]
-
-
-def _ordinary_priority() -> None:
-    """SVT-AV1, run by root, leaves the calling thread with a real-time priority."""
-    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def joined(options: Mapping[str, str | int]) -> str:

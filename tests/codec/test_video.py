@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import subprocess
 import time
@@ -96,6 +97,13 @@ def test_av1_comes_back_bit_for_bit(
     assert decoded.units == tuple(whole)
     assert decoded.complete and decoded.kept == kept
     assert psnr(decoded.clip, clip) > 15
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduler to ask")
+def test_encoding_leaves_the_threads_priority_alone(street: Clip) -> None:
+    """SVT-AV1 takes real-time priority where it may, as root."""
+    video.encode(street, 2, 60, 8)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_sequence_header_is_read_back() -> None:
