@@ -6,6 +6,7 @@ cache stays on the machine that asks: nodes return payloads and figures.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection
 from typing import Any
@@ -30,7 +31,7 @@ class RayEngine:
             import ray
         except ImportError as error:
             raise GistcastError('--engine ray needs Ray: pip install "gistcast[ray]"') from error
-        self._ray = ray
+        self._ray: Any = ray
         self._started = not ray.is_initialized()
         if self._started:
             try:
@@ -38,11 +39,11 @@ class RayEngine:
                     address=os.environ.get("RAY_ADDRESS"),
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level="error",
+                    logging_level=logging.ERROR,
                 )
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise GistcastError(f"no Ray cluster: {error}") from error
-        self.workers = jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.workers = jobs or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._perform = ray.remote(num_cpus=1, max_retries=2)(_perform)
 
     def submit(self, step: Step) -> Any:

@@ -24,7 +24,7 @@ from gistcast.eval.inputs import Source
 from gistcast.eval.metrics import METRICS
 from gistcast.eval.summary import OURS
 from gistcast.eval.walk import Climb, Fit, Walk, within
-from gistcast.eval.work import ALWAYS, DECODE_SECONDS, PSNR_BY_FRAME, Step, clip_of, codec_of
+from gistcast.eval.work import ALWAYS, DECODE_SECONDS, PSNR_BY_FRAME, Done, Step, clip_of, codec_of
 
 
 @dataclass(frozen=True)
@@ -255,12 +255,12 @@ def _first_steps(
             yield curve, *step
 
 
-def _take(curve: Curve, key: str, step: Step, done: Any, cache: Cache) -> None:
+def _take(curve: Curve, key: str, step: Step, done: Done, cache: Cache) -> None:
     """Keep what a step brought."""
-    if done.failure:
+    payload = done.payload or step.payload
+    if done.failure or payload is None:
         curve.fail(done.failure)
         return
-    payload = done.payload or step.payload
     if done.payload is not None:
         cache.keep_payload(key, done.payload)
     cache.keep_figures(key, done.figures, versions(curve.metrics))

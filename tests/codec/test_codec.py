@@ -65,7 +65,7 @@ def test_clip_bytes_hold(street: Clip, budget: int) -> None:
 
 
 def test_presets_differ_as_they_say(street: Clip) -> None:
-    """Within a budget slow beats fast, and medium is as good as fast but for the bytes left over."""
+    """Within a budget slow beats fast; medium is as good as fast but for the bytes left over."""
     quality = {}
     for preset in ("fast", "medium", "slow"):
         size, sketch = _coded(street, clip_bytes=500, preset=preset)
