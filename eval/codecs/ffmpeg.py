@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -157,7 +157,7 @@ def decode_packets(name: str, decoder: str, coded: Coded, like: Geometry) -> Cli
     return stack([_planes(frame) for frame in frames])
 
 
-def _packets_of(coded: Coded, context: av.VideoCodecContext) -> Iterator[av.Packet[av.VideoStream]]:
+def _packets_of(coded: Coded, context: av.VideoCodecContext) -> Iterator[av.Packet[Any]]:
     """Packets with their times; a stream without times is split by FFmpeg's parser."""
     import av
 
