@@ -8,6 +8,7 @@
 
 from gistcast.stream.assemble import Limits, ReceivedClip
 from gistcast.stream.link import Link, StreamError
+from gistcast.stream.network import Network, parse_network
 from gistcast.stream.receiver import ClipSink, ReceiveSettings, ReceiveSummary
 from gistcast.stream.sender import ClipSource, SendSettings, SendSummary, SourceClip
 from gistcast.stream.session import receive, send
@@ -25,6 +26,7 @@ __all__ = [
     "GistSource",
     "Limits",
     "Link",
+    "Network",
     "ReceiveSettings",
     "ReceiveSummary",
     "ReceivedClip",
@@ -34,6 +36,7 @@ __all__ = [
     "StreamError",
     "Tee",
     "VideoSink",
+    "parse_network",
     "receive",
     "send",
 ]

@@ -1,10 +1,11 @@
-"""What loss does to the picture: a table, measured over WebRTC on the loopback.
+"""What loss does to the picture: a table.
 
     python -m gistcast.stream.losstable VIDEO... [--size WxH] [--clip-bytes N] [--latent]
 
-The first clip of every video is coded once, as one stream; the stream is then sent from one peer
-to another with emulated loss (see `gistcast.stream.loss`) under several kinds of protection, and
-what arrives is decoded and compared with the source, unrefined.
+The first clip of every video is coded once, as one stream; the stream is then sent from one end
+to another in memory under several kinds of protection, messages of the residual channel being
+lost by seed (`gistcast.stream.network.Path`), and what arrives is decoded and compared with the
+source, unrefined. So the same command always prints the same table.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from gistcast.codec.file import encode_video
 from gistcast.codec.media import load_clip
 from gistcast.codec.packet import Packet
 from gistcast.codec.protocol import GistModel
-from gistcast.stream.receiver import ReceiveSummary
-from gistcast.stream.sender import SendSettings, SendSummary
-from gistcast.stream.session import receive, send
+from gistcast.stream.memory import lossy, memory_pair
+from gistcast.stream.network import Conditions, Path
+from gistcast.stream.receiver import Receiver, ReceiveSettings, ReceiveSummary
+from gistcast.stream.sender import Sender, SendSettings, SendSummary
 from gistcast.stream.sinks import VideoSink
 from gistcast.stream.sources import GistSource
 
@@ -89,21 +91,24 @@ async def pass_stream(
     coded: bytes,
     clips: Sequence[Clip],
     settings: SendSettings,
+    path: Path,
     known: dict[tuple[int, int], DecodedClip],
     model: GistModel | None = None,
 ) -> Outcome:
     """Send a coded file to ourselves and compare what arrives with `clips`.
 
     Args:
+        path: loses residual messages.
         known: decoded clips by number and layers, added to.
         model: draws the gists of a stream with latents.
     """
     keep = _Keep()
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     sink = VideoSink(lambda header: _Remembering(header, known, model), lambda _: keep)
-    receiving = asyncio.create_task(receive(sink, listening=url.set_result, progress=None))
-    sent = await send(GistSource(coded), await url, settings, progress=None)
-    received = await receiving
+    here, there = memory_pair(lossy(path))
+    sent, received = await asyncio.gather(
+        Sender(here, GistSource(coded), settings).run(),
+        Receiver(there, sink, ReceiveSettings()).run(),
+    )
     psnr = [rgb_psnr(got, want) for got, want in zip(keep.clips, clips, strict=True)]
     return Outcome(sent, received, psnr)
 
@@ -121,10 +126,9 @@ async def table(
         for name, (protect, copies) in PROTECTIONS.items():
             outcomes = []
             for seed in range(seeds if loss else 1):
-                settings = SendSettings(
-                    realtime=False, protect=protect, base_copies=copies, drop=loss, drop_seed=seed
-                )
-                outcomes.append(await pass_stream(coded, clips, settings, known, model))
+                settings = SendSettings(realtime=False, protect=protect, base_copies=copies)
+                path = Path(Conditions(loss=loss), seed)
+                outcomes.append(await pass_stream(coded, clips, settings, path, known, model))
             print(_row(loss, name, outcomes), flush=True)
 
 

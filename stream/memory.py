@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from gistcast.stream.link import ChannelName, Inbox, StreamError
+from gistcast.stream.network import Path
 
 Fate = Callable[[ChannelName, bytes], list[bytes]]  #: what becomes of a message: [] is a loss
 
@@ -14,6 +15,17 @@ def faithful(channel: ChannelName, data: bytes) -> list[bytes]:
     """Deliver everything once, unchanged."""
     del channel
     return [data]
+
+
+def lossy(path: Path) -> Fate:
+    """The fate of residual messages that are lost as packets would be on `path`."""
+
+    def fate(channel: ChannelName, data: bytes) -> list[bytes]:
+        if channel == ChannelName.CONTROL:
+            return [data]
+        return [data] * len(path.send(0.0, len(data)))
+
+    return fate
 
 
 class MemoryLink:

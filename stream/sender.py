@@ -10,15 +10,15 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from gistcast.codec.errors import CorruptError, UsageError
 from gistcast.codec.packet import Packet
 from gistcast.stream.fragment import ClipMessages, cut_clip
 from gistcast.stream.link import ChannelName, Link, StreamError
-from gistcast.stream.loss import Dropper
 from gistcast.stream.messages import ClipMarker, End, Header, Ping, Report, parse_message
+from gistcast.stream.network import NetworkSummary
 
 _PING_SECONDS = 2.0
 _CATCH_UP = 0.01  # seconds of the rate that may be sent at once
@@ -61,7 +61,6 @@ class SendSettings:
         rate: most bits a second handed to the channels, averaged over a clip.
         protect: a parity message after every `protect` residual messages; 0: none.
         base_copies: further copies of each clip's first residual layer.
-        drop, drop_seed: emulated loss of residual messages (see `gistcast.stream.loss`).
         window: clips that may be under way when not in real time.
         high_water: bytes in the channels' buffers at which sending waits.
         silence: seconds without a report after which the receiver is taken for gone.
@@ -71,8 +70,6 @@ class SendSettings:
     rate: float = 8e6
     protect: int = 0
     base_copies: int = 0
-    drop: float = 0.0
-    drop_seed: int = 0
     window: int = 16
     high_water: int = 32 << 10
     silence: float = 20.0
@@ -84,8 +81,6 @@ class SendSettings:
             raise UsageError(f"protect lies between 0 and 255, not {self.protect}")
         if not 0 <= self.base_copies <= 8:
             raise UsageError(f"base copies: 0 to 8, not {self.base_copies}")
-        if not 0 <= self.drop <= 1:
-            raise UsageError(f"a loss rate lies between 0 and 1, not {self.drop}")
         if self.window < 1 or self.high_water < 1 or not self.silence > 0:
             raise UsageError("window, high water and silence must be positive")
 
@@ -97,10 +92,10 @@ class SendSummary:
     Attributes:
         payload_bytes: serialised packets, what a `.gist` file of them holds without its header.
         message_bytes: what was handed to the data channels, in `messages`, framing included.
-        emulated_drops: residual messages discarded on purpose, not among `messages`.
         media_seconds: how long the clips last; seconds: how long sending them took.
         lag_seconds: most that a clip was behind its time when it was sent (real time only).
         receiver: the receiver's last report.
+        network: what the emulated network carried, where there was one.
     """
 
     clips: int = 0
@@ -109,26 +104,40 @@ class SendSummary:
     payload_bytes: int = 0
     messages: int = 0
     message_bytes: int = 0
-    emulated_drops: int = 0
     media_seconds: float = 0.0
     seconds: float = 0.0
     lag_seconds: float = 0.0
     receiver: Report | None = None
+    network: NetworkSummary | None = None
 
     @property
     def kbps(self) -> float:
         """Message bits per second of media, in thousands."""
         return self.message_bytes * 8e-3 / self.media_seconds if self.media_seconds else 0.0
 
+    @property
+    def kbps_wire(self) -> float | None:
+        """The same of everything that went up, headers down to IP included; None: not counted."""
+        if self.network is None or not self.media_seconds:
+            return None
+        return self.network.stream_bytes * 8e-3 / self.media_seconds
+
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"role": "sender", **asdict(self), "kbps": round(self.kbps, 3)}
+        out: dict[str, Any] = {"role": "sender", **asdict(replace(self, network=None))}
+        out["kbps"] = round(self.kbps, 3)
+        if self.kbps_wire is not None:
+            out["kbps_wire"] = round(self.kbps_wire, 3)
+        if self.network is not None:
+            out["network"] = self.network.to_json()
+        return out
 
     def line(self) -> str:
         """For the terminal."""
         written = self.receiver.clip if self.receiver else 0
+        wire = "" if self.kbps_wire is None else f" ({self.kbps_wire:.1f} on the wire)"
         return (
-            f"sent {self.clips} clips, {self.message_bytes} bytes, {self.kbps:.1f} kbps; "
+            f"sent {self.clips} clips, {self.message_bytes} bytes, {self.kbps:.1f} kbps{wire}; "
             f"receiver has written {written}"
         )
 
@@ -148,13 +157,12 @@ class Sender:
     Args:
         link: to the receiver; stays open.
         source: the clips.
-        settings: pacing, protection, emulated loss.
+        settings: pacing and protection.
     """
 
     def __init__(self, link: Link, source: ClipSource, settings: SendSettings) -> None:
         self.summary = SendSummary()
         self._link, self._source, self._settings = link, source, settings
-        self._dropper = Dropper(settings.drop, settings.drop_seed)
         self._coded: asyncio.Queue[_Coded | None] = asyncio.Queue(maxsize=2)
         self._reported = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-encode")
@@ -183,7 +191,6 @@ class Sender:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._worker.shutdown(wait=False, cancel_futures=True)
             self.summary.seconds = round(self._loop.time() - self._started, 3)
-            self.summary.emulated_drops = self._dropper.dropped
         return self.summary
 
     async def _produce(self) -> None:
@@ -256,8 +263,7 @@ class Sender:
             await self._paced(ChannelName.CONTROL, data)
         for data in cut.residual:
             self._residual_messages += 1
-            if not self._dropper.loses():
-                await self._paced(ChannelName.RESIDUAL, data)
+            await self._paced(ChannelName.RESIDUAL, data)
         summary = self.summary
         summary.clips += 1
         summary.frames += coded.clip.frames

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from typing import Protocol, TextIO
 
 from gistcast.stream.link import StreamError
+from gistcast.stream.network import Emulator, Network
 from gistcast.stream.receiver import ClipSink, Receiver, ReceiveSettings, ReceiveSummary
 from gistcast.stream.sender import ClipSource, Sender, SendSettings, SendSummary
-from gistcast.stream.signalling import WhipListener, whip_connect
+from gistcast.stream.signalling import WhipListener, WhipSession, whip_connect
 
 _LINE_SECONDS = 0.5
 _HANG_UP_SECONDS = 5.0
@@ -55,6 +56,7 @@ async def send(
     *,
     token: str | None = None,
     patience: float = 0.0,
+    network: Network | None = None,
     progress: TextIO | None = sys.stderr,
 ) -> SendSummary:
     """Send `source` to the receiver whose WHIP endpoint is `url`.
@@ -62,9 +64,10 @@ async def send(
     Args:
         source: the clips; read and coded in a worker thread.
         url: as the receiver printed it.
-        settings: pacing, protection, emulated loss.
+        settings: pacing and protection.
         token: bearer token, where the endpoint asks for one.
         patience: seconds to wait for the endpoint to appear.
+        network: what to emulate between here and there; None: nothing.
         progress: where to show progress, if that is a terminal.
 
     Raises:
@@ -72,9 +75,24 @@ async def send(
         StreamError: no connection, or the receiver went away.
         GistcastError: whatever the source raises.
     """
-    session = await whip_connect(url, token=token, patience=patience)
+    settings = settings or SendSettings()
+    if network is None:
+        session = await whip_connect(url, token=token, patience=patience)
+        return await _send(session, source, settings, progress)
+    async with Emulator(network) as emulator:
+        session = await whip_connect(url, token=token, patience=patience, emulator=emulator)
+        emulator.connected()
+        summary = await _send(session, source, settings, progress)
+        summary.network = emulator.summary
+        return summary
+
+
+async def _send(
+    session: WhipSession, source: ClipSource, settings: SendSettings, progress: TextIO | None
+) -> SendSummary:
+    """The stream itself; hangs up."""
     try:
-        sender = Sender(session.link, source, settings or SendSettings())
+        sender = Sender(session.link, source, settings)
         async with progress_line(sender.summary, progress):
             return await sender.run()
     finally:

@@ -21,12 +21,16 @@ from aiohttp import web
 
 from gistcast.codec.errors import CorruptError, UsageError
 from gistcast.stream.link import StreamError
+from gistcast.stream.network import Emulator
 from gistcast.stream.peer import PeerLink, is_loopback
 
 ENDPOINT = "/whip"
 MAX_SDP = 64 << 10  #: bytes of a session description
 _SDP = "application/sdp"
 _ANSWER_SECONDS = 10.0
+_REQUEST_SECONDS = 15.0
+#: for opening the channels: ICE, DTLS and SCTP repeat what is lost after one to eight seconds
+CONNECT_SECONDS = 30.0
 
 
 class WhipListener:
@@ -42,7 +46,12 @@ class WhipListener:
     """
 
     def __init__(
-        self, host: str, port: int, *, token: str | None = None, connect_seconds: float = 10.0
+        self,
+        host: str,
+        port: int,
+        *,
+        token: str | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self.url = ""
         self._host, self._port, self._token = host, port, token
@@ -183,15 +192,21 @@ def _credentials(token: str | None) -> dict[str, str]:
 
 
 async def whip_connect(
-    url: str, *, token: str | None = None, timeout: float = 10.0, patience: float = 0.0
+    url: str,
+    *,
+    token: str | None = None,
+    timeout: float = CONNECT_SECONDS,
+    patience: float = 0.0,
+    emulator: Emulator | None = None,
 ) -> WhipSession:
     """Announce ourselves at a WHIP endpoint and open the channels.
 
     Args:
         url: the endpoint.
         token: bearer token, where it asks for one.
-        timeout: seconds for the request, and again for the connection.
+        timeout: seconds for the connection, once the endpoint has answered.
         patience: seconds to keep trying while nothing listens at `url`.
+        emulator: the network that the connection is to pass through; stays the caller's.
 
     Raises:
         UsageError: `url` is not an http(s) address.
@@ -203,23 +218,28 @@ async def whip_connect(
     link = PeerLink(loopback=is_loopback(parts.hostname))
     try:
         offer = await link.offer()
-        location, answer = await _post_offer(url, offer, token, timeout, patience)
-        await link.accept_answer(answer)
-        await link.opened(timeout)
+        if emulator is not None:
+            offer = await emulator.offer(offer)
+        location, answer = await _post_offer(url, offer, token, patience)
     except BaseException:
         await link.close()
         raise
-    return WhipSession(link, location, token)
+    session = WhipSession(link, location, token)
+    try:
+        await link.accept_answer(emulator.answer(answer) if emulator is not None else answer)
+        await link.opened(timeout)
+    except BaseException:
+        await session.close()  # so that the endpoint is free again at once
+        raise
+    return session
 
 
-async def _post_offer(
-    url: str, offer: str, token: str | None, timeout: float, patience: float
-) -> tuple[str, str]:
+async def _post_offer(url: str, offer: str, token: str | None, patience: float) -> tuple[str, str]:
     """(absolute session address, answer)."""
     headers = {"Content-Type": _SDP, **_credentials(token)}
     loop = asyncio.get_running_loop()
     until = loop.time() + patience
-    limits = aiohttp.ClientTimeout(total=timeout)
+    limits = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
     async with aiohttp.ClientSession(timeout=limits) as http:
         while True:
             try:

@@ -21,6 +21,7 @@ from gistcast.codec.header import parse_header
 from gistcast.codec.media import VideoReader, VideoWriter, read_clips
 from gistcast.stream import (
     ClipSink,
+    ClipSource,
     EncodedSource,
     GistSink,
     GistSource,
@@ -30,6 +31,7 @@ from gistcast.stream import (
     SendSummary,
     Tee,
     VideoSink,
+    parse_network,
     receive,
     send,
 )
@@ -37,7 +39,7 @@ from gistcast.stream import (
 EPILOG = """examples:
   gistcast receive -o out.mp4 --listen 127.0.0.1:8787
   gistcast send in.mp4 --to http://127.0.0.1:8787/whip --bitrate 12k --size 128x128
-  gistcast send in.gist --to http://127.0.0.1:8787/whip --drop 0.2     (emulated loss)
+  gistcast send in.mp4 --to http://127.0.0.1:8787/whip --network loss=5%,delay=40ms,rate=64k
 """
 
 
@@ -66,8 +68,12 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--link-rate", type=common.parse_rate, default=8e6, help="pacing ceiling")
     parser.add_argument("--protect", type=int, default=0, help="parity after every N messages")
     parser.add_argument("--base-copies", type=int, default=0, help="copies of the base layer")
-    parser.add_argument("--drop", type=float, default=0.0, help="emulate: share of messages lost")
-    parser.add_argument("--drop-seed", type=int, default=0, help="emulate: which ones")
+    parser.add_argument(
+        "--network",
+        metavar="SPEC",
+        help="emulate a network on the way, such as loss=5%%,burst=4,delay=40ms,rate=64k,seed=7 "
+        '(docs/streaming.md); "" only counts what is on the wire',
+    )
     parser.add_argument("--token", help="bearer token of the receiver")
     parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the receiver")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -98,14 +104,22 @@ def _settings(args: argparse.Namespace) -> SendSettings:
         rate=args.link_rate,
         protect=args.protect,
         base_copies=args.base_copies,
-        drop=args.drop,
-        drop_seed=args.drop_seed,
+    )
+
+
+async def _send(args: argparse.Namespace, source: ClipSource) -> SendSummary:
+    return await send(
+        source,
+        args.to,
+        _settings(args),
+        token=args.token,
+        patience=args.wait,
+        network=args.network,
     )
 
 
 async def _send_gist(args: argparse.Namespace) -> SendSummary:
-    source = GistSource(common.read_input(args.input))
-    return await send(source, args.to, _settings(args), token=args.token, patience=args.wait)
+    return await _send(args, GistSource(common.read_input(args.input)))
 
 
 async def _send_video(args: argparse.Namespace) -> SendSummary:
@@ -113,12 +127,13 @@ async def _send_video(args: argparse.Namespace) -> SendSummary:
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
         encoder = Encoder(reader.info, settings, load_model(settings, args.device))
         clips = read_clips(reader, settings.clip_frames)
-        source = EncodedSource(clips, reader.info.fps, encoder)
-        return await send(source, args.to, _settings(args), token=args.token, patience=args.wait)
+        return await _send(args, EncodedSource(clips, reader.info.fps, encoder))
 
 
 def run_send(args: argparse.Namespace) -> None:
     """Send."""
+    if args.network is not None:
+        args.network = parse_network(args.network)
     work = _send_gist if args.input.endswith(".gist") else _send_video
     summary = asyncio.run(work(args))
     if args.json:

@@ -1,7 +1,7 @@
 """One end of a stream as a process of its own.
 
 python endpoint.py receive OUT.gist     prints the URL, then the summary
-python endpoint.py send IN.gist URL DROP
+python endpoint.py send IN.gist URL NETWORK
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from gistcast.stream import GistSink, GistSource, SendSettings, receive, send
+from gistcast.stream import GistSink, GistSource, SendSettings, parse_network, receive, send
 
 
 async def run_receiver(target: str) -> None:
@@ -22,9 +22,10 @@ async def run_receiver(target: str) -> None:
     print(json.dumps(summary.to_json()), flush=True)
 
 
-async def run_sender(source: str, url: str, drop: str) -> None:
-    settings = SendSettings(realtime=False, drop=float(drop), drop_seed=1)
-    summary = await send(GistSource(Path(source).read_bytes()), url, settings)
+async def run_sender(source: str, url: str, network: str) -> None:
+    settings = SendSettings(realtime=False)
+    gist = GistSource(Path(source).read_bytes())
+    summary = await send(gist, url, settings, network=parse_network(network) if network else None)
     print(json.dumps(summary.to_json()), flush=True)
 
 

@@ -29,8 +29,9 @@ from gistcast.stream import (
 )
 from gistcast.stream.fragment import cut_clip
 from gistcast.stream.link import ChannelName
-from gistcast.stream.memory import Fate, faithful, memory_pair
+from gistcast.stream.memory import Fate, faithful, lossy, memory_pair
 from gistcast.stream.messages import ClipMarker, End, Header, Kind, Parity, parse_message
+from gistcast.stream.network import Conditions, Path
 from gistcast.stream.receiver import Receiver
 from gistcast.stream.sender import Sender
 
@@ -91,26 +92,28 @@ async def test_every_clip_decodes_with_a_fifth_of_the_residual_lost(
 ) -> None:
     out = io.BytesIO()
     sink = Tee(VideoSink(lambda _: toy.ToyDecoder(), lambda _: writer), GistSink(out))
-    send = SendSettings(realtime=False, rate=1e9, drop=0.2, drop_seed=7)
-    sent, received = await stream(toy.ToySource(100), sink, send)
-    assert 50 < sent.emulated_drops < 110
-    assert received.counters.missing == sent.emulated_drops
+    path = Path(Conditions(loss=0.2), seed=7)
+    _, received = await stream(toy.ToySource(100), sink, fate=lossy(path))
+    assert 50 < path.counts.lost < 110
+    assert received.counters.missing == path.counts.lost
     assert len(writer.clips) == 100 and writer.closed == 1
     assert received.partial + received.complete == 100 and 20 < received.complete < 80
     layers = [int(clip.y[0, 0, 0]) for clip in writer.clips]
     assert set(layers) == {2, 3, 4, 6}  # a lost message of four costs all layers behind it
     again = io.BytesIO()
-    await stream(toy.ToySource(100), GistSink(again), send)
+    await stream(
+        toy.ToySource(100), GistSink(again), fate=lossy(Path(Conditions(loss=0.2), seed=7))
+    )
     assert again.getvalue() == out.getvalue()  # the same seed, the same losses
 
 
 async def test_parity_pays_for_loss(toy: ModuleType) -> None:
-    def settings(protect: int) -> SendSettings:
-        return SendSettings(realtime=False, rate=1e9, drop=0.1, drop_seed=3, protect=protect)
+    async def protected(protect: int) -> ReceiveSummary:
+        settings = SendSettings(realtime=False, rate=1e9, protect=protect)
+        fate = lossy(Path(Conditions(loss=0.1), seed=3))
+        return (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings, fate=fate))[1]
 
-    bare = (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings(0)))[1]
-    some = (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings(4)))[1]
-    twice = (await stream(toy.ToySource(100), GistSink(io.BytesIO()), settings(1)))[1]
+    bare, some, twice = await protected(0), await protected(4), await protected(1)
     assert bare.complete < some.complete < twice.complete
     assert some.counters.recovered > 20 and bare.counters.recovered == 0
 
@@ -333,7 +336,6 @@ async def test_what_is_on_the_channels(toy: ModuleType) -> None:
     "bad",
     [
         {"rate": 0},
-        {"drop": 1.5},
         {"protect": -1},
         {"base_copies": 9},
         {"window": 0},

@@ -187,7 +187,7 @@ def coded() -> bytes:
     return encode_video(clips, VideoInfo(64, 64, Fraction(25)), settings)
 
 
-def two_processes(source: Path, target: Path, drop: float) -> tuple[dict, dict]:
+def two_processes(source: Path, target: Path, network: str) -> tuple[dict, dict]:
     """Stream a file from one process to another: what each reports."""
     run = [sys.executable, "-W", "error", str(Path(__file__).with_name("endpoint.py"))]
     receiver = subprocess.Popen(
@@ -197,7 +197,7 @@ def two_processes(source: Path, target: Path, drop: float) -> tuple[dict, dict]:
         assert receiver.stdout is not None
         url = receiver.stdout.readline().strip()
         sender = subprocess.run(
-            [*run, "send", str(source), url, str(drop)], capture_output=True, text=True, timeout=60
+            [*run, "send", str(source), url, network], capture_output=True, text=True, timeout=60
         )
         out, errors = receiver.communicate(timeout=30)
     finally:
@@ -211,7 +211,7 @@ def two_processes(source: Path, target: Path, drop: float) -> tuple[dict, dict]:
 def test_two_processes_no_loss_is_byte_identical(coded: bytes, tmp_path: Path) -> None:
     source, target = tmp_path / "in.gist", tmp_path / "out.gist"
     source.write_bytes(coded)
-    sent, received = two_processes(source, target, drop=0)
+    sent, received = two_processes(source, target, "")
     assert target.read_bytes() == coded
     assert received["complete"] == sent["clips"] == 6 and received["missing"] == 0
 
@@ -219,8 +219,8 @@ def test_two_processes_no_loss_is_byte_identical(coded: bytes, tmp_path: Path) -
 def test_two_processes_with_loss_leave_clips_that_decode(coded: bytes, tmp_path: Path) -> None:
     source, target = tmp_path / "in.gist", tmp_path / "out.gist"
     source.write_bytes(coded)
-    sent, received = two_processes(source, target, drop=0.2)
-    assert received["missing"] == sent["emulated_drops"] > 0
+    sent, received = two_processes(source, target, "up.loss=20%,handshake=clean,seed=1")
+    assert 0 < received["missing"] <= sent["network"]["up"]["lost"]
     assert received["clips"] == 6 and received["complete"] < 6 and received["partial"] > 0
     decoded = list(decode_video(target.read_bytes()))
     assert len(decoded) == received["complete"] + received["partial"]
