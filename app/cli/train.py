@@ -1,4 +1,4 @@
-"""`gistcast train`: the residual's tables, stage 1 and stage 2; every run can be resumed."""
+"""`gistcast train`: the coders' tables, stage 1 and stage 2; every run can be resumed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ EPILOG = """DATA is a folder with train/, val/, stills/ and manifest.json.
 
 examples:
   gistcast train tables DATA/train -o tables.safetensors
+  gistcast train video-tables DATA/train -o video.safetensors --check DATA/val
   gistcast train gist DATA --minutes 20 --export gist.safetensors
   gistcast train refiner DATA --minutes 9 --plan 27 --out run
   gistcast train refiner DATA --minutes 9 --plan 27 --out run      (goes on)
@@ -30,6 +31,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     _add_tables(stages.add_parser("tables", help="the residual's probability model"))
+    _add_video_tables(stages.add_parser("video-tables", help="the model of AV1's frame headers"))
     _add_gist(stages.add_parser("gist", help="stage 1"))
     _add_refiner(stages.add_parser("refiner", help="stage 2"))
     _add_recogniser(stages.add_parser("recogniser", help="the lab's judge of whole clips"))
@@ -43,6 +45,17 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--limit", type=int, help="use only so many clips")
     parser.set_defaults(run=run_tables)
+
+
+def _add_video_tables(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("videos", type=Path, help="folder of training videos (*.mp4)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
+    parser.add_argument("--limit", type=int, default=60, help="use only so many videos")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--check", type=Path, metavar="DIR", help="videos to compare with the shipped table on"
+    )
+    parser.set_defaults(run=run_video_tables)
 
 
 def _add_run(parser: argparse.ArgumentParser, *, steps: int, batch: int) -> None:
@@ -76,6 +89,21 @@ def run_tables(args: argparse.Namespace) -> None:
         rounds=args.rounds,
         steps=args.steps,
         limit=args.limit,
+    )
+
+
+def run_video_tables(args: argparse.Namespace) -> None:
+    """Make the tables of the video layers."""
+    from gistcast.cli.bench import DEMO
+    from gistcast.models.video_tables import make
+
+    make(
+        args.videos,
+        args.output,
+        source=DEMO,
+        limit=args.limit,
+        seed=args.seed,
+        check=args.check,
     )
 
 
