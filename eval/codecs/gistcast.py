@@ -26,6 +26,7 @@ from gistcast.codec.protocol import GistModel
 from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
 from gistcast.eval.summary import OURS, size_scale
 
+PLAIN = "plain"
 CLIP_BYTES = (120, 200, 300, 450, 640, 1050, 1500, 2000, 3000)  #: points at 64 x 64
 
 
@@ -116,29 +117,29 @@ class GistcastCodec:
 
 
 def gistcast_codecs(
-    device: str, size: tuple[int, int] = (64, 64), preset: str = ""
+    device: str, size: tuple[int, int] = (64, 64), choice: str = ""
 ) -> tuple[list[GistcastCodec], list[str]]:
     """Every way in which gistcast is measured, and what was left out and why.
 
     Args:
         device: auto, cpu or cuda, for the networks.
         size: (width, height) of the clips: points grow with it.
-        preset: the sketch alone at this encoder effort; "" takes every choice of layers at the
-            default effort.
+        choice: a preset, for the sketch alone at this encoder effort; "plain" for files as
+            `gistcast encode` makes them by default; "" for every choice of layers.
 
     Raises:
-        UsageError: an unknown preset.
+        UsageError: an unknown choice.
     """
     points = tuple(float(round(b * size_scale(*size))) for b in CLIP_BYTES)
-    if preset:
-        EncodeSettings(preset=preset)  # refuses an unknown one
-        return [GistcastCodec(preset, points=points, preset=preset)], []
+    if choice not in ("", PLAIN):
+        EncodeSettings(preset=choice)  # refuses an unknown one
+        return [GistcastCodec(choice, points=points, preset=choice)], []
     left_out: list[str] = []
     have = frozenset(what for what in ("gist", "refiner") if _usable(what, device, left_out))
     found = [
         GistcastCodec(networks=have & {"refiner"}, device=device, points=points),
     ]
-    if "gist" in have:
+    if "gist" in have and choice != PLAIN:
         nothing = (0.0,)
         found += [
             GistcastCodec("gist", "residual", "on", frozenset({"gist"}), device, points),
