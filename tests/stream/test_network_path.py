@@ -6,13 +6,13 @@ from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gistcast.stream.network import Conditions, Path, parse_network
 from gistcast.stream.network.trace import FULL_PACKET, Trace
 
-MANY = 40_000
+MANY = 20_000
 GOLDEN_LOSSES = [1, 2, 4, 12, 18, 19, 30, 31, 33, 36, 38, 41, 62, 67, 79, 87, 96]
 
 
@@ -86,7 +86,7 @@ def test_jitter_that_reorders() -> None:
     path = Path(Conditions(delay=0.04, jitter=0.01, ordered=False), seed=3)
     delays = np.array([t for (t,) in arrivals(path)]) - 0.001 * np.arange(MANY)
     assert within(delays.mean(), 0.04, 0.01 / 3**0.5 / MANY**0.5)
-    assert within(delays.std(), 0.01 / 3**0.5, 1e-5)
+    assert within(delays.std(), 0.01 / 3**0.5, 0.01 / (15 * MANY) ** 0.5)
     assert path.counts.overtaking > MANY / 4
 
 
@@ -163,6 +163,7 @@ def mahimahi(times: list[int], sent: list[tuple[int, int]]) -> list[int]:
     return out
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.integers(0, 12), min_size=1, max_size=9).map(sorted).filter(lambda t: t[-1]),
     st.lists(st.tuples(st.integers(0, 9), st.integers(1, 1504)), min_size=1, max_size=25),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import ModuleType
 
@@ -81,6 +81,14 @@ class Peer(asyncio.DatagramProtocol):
         self.got.append((time.monotonic(), data))
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait, and a moment longer, for what should not come."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.02)
+
+
 def described(socket_name: tuple) -> str:
     """A description whose candidate is a plain socket."""
     return with_candidate(SDP, socket_name[:2])
@@ -113,14 +121,14 @@ async def test_packets_take_the_path_that_the_model_says() -> None:
             up.sendto(bytes([number]) * 100, near)
             await asyncio.sleep(0.002)
         down.sendto(b"back", far)
-        await asyncio.sleep(0.3)
+        counts = emulator.summary.up
+        await until(lambda: a.got and counts.packets == 60 and len(b.got) == counts.delivered)
         expected = [data[0] for _, data in b.got]
         assert expected == [
             n for n in range(60) for _ in path.send(sent[n] - start, 128)
         ]  # lost, copied and in order as in virtual time
         assert all(when - sent[data[0]] > 0.029 for when, data in b.got)
         assert [data for _, data in a.got] == [b"back"]
-        counts = emulator.summary.up
         assert (counts.packets, counts.bytes) == (60, 60 * 128)  # 28 bytes of IPv4 and UDP each
         assert counts.lost == path.counts.lost > 0 and counts.delivered == len(b.got)
         assert emulator.summary.down.bytes == 4 + 28
@@ -132,9 +140,9 @@ async def test_strangers_are_ignored() -> None:
             for _ in range(100):
                 stranger.sendto(b"let me in", near)
         up.sendto(b"mine", near)
-        await asyncio.sleep(0.1)
+        await until(lambda: b.got and emulator.summary.strangers == 100)
         assert [data for _, data in b.got] == [b"mine"]
-        assert emulator.summary.strangers == 100 and emulator.summary.up.packets == 1
+        assert emulator.summary.up.packets == 1
 
 
 async def test_answerers_quicker_than_their_answer() -> None:
@@ -146,9 +154,9 @@ async def test_answerers_quicker_than_their_answer() -> None:
         seen = await emulator.offer(described(s.get_extra_info("sockname")))
         for number in range(50):
             t.sendto(bytes([number]), first_candidate(seen))
-        await asyncio.sleep(0.05)
+        await until(lambda: emulator.summary.strangers == 50 - 32)
         emulator.answer(described(t.get_extra_info("sockname")))
-        await asyncio.sleep(0.05)
+        await until(lambda: len(a.got) >= 32)
         assert [data[0] for _, data in a.got] == list(range(32))  # so many are kept
     s.close()
     t.close()
@@ -157,10 +165,10 @@ async def test_answerers_quicker_than_their_answer() -> None:
 
 async def test_what_is_under_way_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gistcast.stream.network.relay._MAX_WAITING", 10)
-    async with joined("delay=1s") as (emulator, ((_, up, near), (b, _, _))):
+    async with joined("delay=30s") as (emulator, ((_, up, near), (b, _, _))):
         for _ in range(30):
             up.sendto(b"x", near)
-        await asyncio.sleep(0.1)
+        await until(lambda: emulator.summary.up.packets == 30)
         assert emulator.summary.overflowed == 20 and not b.got
 
 
@@ -170,8 +178,8 @@ async def test_a_bottleneck_on_the_wire() -> None:
         start = time.monotonic()
         for number in range(40):
             up.sendto(bytes([number]) * 172, near)
-        await asyncio.sleep(0.5)
         counts = emulator.summary.up
+        await until(lambda: counts.packets == 40 and len(b.got) == counts.delivered)
         assert counts.dropped > 10 and len(b.got) == 40 - counts.dropped
         for number, (when, _) in enumerate(b.got, 1):
             assert when - start > 0.0099 * number  # never faster than the rate
@@ -190,7 +198,7 @@ def _loopback6() -> bool:
 async def test_ipv6_has_longer_headers() -> None:
     async with joined("", host="::1") as (emulator, ((_, up, near), (b, _, _))):
         up.sendto(b"1234", near)
-        await asyncio.sleep(0.05)
+        await until(lambda: b.got)
         assert len(b.got) == 1 and emulator.summary.up.bytes == 4 + 48
 
 
