@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.media import VideoInfo, load_clip
+
+# a busy machine is slow, not wrong
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
 STREET = ROOT / "app" / "assets" / "street.mp4"
