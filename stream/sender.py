@@ -20,7 +20,6 @@ from gistcast.stream.link import ChannelName, Link, StreamError
 from gistcast.stream.messages import ClipMarker, End, Header, Ping, Report, parse_message
 from gistcast.stream.network import NetworkSummary
 
-_PING_SECONDS = 2.0
 _CATCH_UP = 0.01  # seconds of the rate that may be sent at once
 _STALL = 250  # ms that coding the next clip may hold up sending this one
 _UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
@@ -48,6 +47,10 @@ class ClipSource(Protocol):
     def header(self) -> bytes:
         """The coded stream's header."""
 
+    @property
+    def first(self) -> int:
+        """Number of the first clip."""
+
     def __iter__(self) -> Iterator[SourceClip]: ...
 
 
@@ -64,6 +67,7 @@ class SendSettings:
         window: clips that may be under way when not in real time.
         high_water: bytes in the channels' buffers at which sending waits.
         silence: seconds without a report after which the receiver is taken for gone.
+        ping: seconds without a message after which the receiver is told that there is a sender.
     """
 
     realtime: bool = True
@@ -73,6 +77,7 @@ class SendSettings:
     window: int = 16
     high_water: int = 32 << 10
     silence: float = 20.0
+    ping: float = 2.0
 
     def __post_init__(self) -> None:
         if not self.rate >= 1000:
@@ -81,8 +86,8 @@ class SendSettings:
             raise UsageError(f"protect lies between 0 and 255, not {self.protect}")
         if not 0 <= self.base_copies <= 8:
             raise UsageError(f"base copies: 0 to 8, not {self.base_copies}")
-        if self.window < 1 or self.high_water < 1 or not self.silence > 0:
-            raise UsageError("window, high water and silence must be positive")
+        if self.window < 1 or self.high_water < 1 or min(self.silence, self.ping) <= 0:
+            raise UsageError("window, high water, silence and ping must be positive")
 
 
 @dataclass
@@ -211,18 +216,16 @@ class Sender:
 
     async def _pump(self) -> None:
         """Header, clips, end."""
-        first = await self._coded.get()
-        number = first.packets[0].clip if first else 0
+        number = self._source.first
         self._epoch = self._loop.time()
+        # before anything is coded: coding may take longer than a receiver waits
         header = Header(int(time.time() * 1e6), number, self._source.header)
         self._send(ChannelName.CONTROL, header.to_bytes())
-        coded = first
-        while coded is not None:
+        while (coded := await self._coded.get()) is not None:
             number = coded.packets[0].clip
             await self._window(number)
             await self._send_clip(number, coded)
             number += 1
-            coded = await self._coded.get()
         self._send(ChannelName.CONTROL, End(number, self._residual_messages).to_bytes())
 
     async def _window(self, number: int) -> None:
@@ -302,12 +305,12 @@ class Sender:
         """Read reports until the receiver is done; keep a quiet link alive."""
         heard = self._loop.time()
         while True:
-            data = await self._link.receive(_PING_SECONDS / 2)
+            data = await self._link.receive(self._settings.ping / 2)
             now = self._loop.time()
             if data is None:
                 if now - heard > self._settings.silence:
                     raise StreamError(f"no word from the receiver for {now - heard:.0f} s")
-                if now - self._last_sent > _PING_SECONDS:
+                if now - self._last_sent > self._settings.ping:
                     self._send(ChannelName.CONTROL, Ping().to_bytes())
                 continue
             heard = now

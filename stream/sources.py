@@ -42,6 +42,11 @@ class EncodedSource:
         """As `ClipSource.header`."""
         return self._encoder.header
 
+    @property
+    def first(self) -> int:
+        """As `ClipSource.first`."""
+        return 0
+
     def __iter__(self) -> Iterator[SourceClip]:
         for clip in self._clips:
             seconds = float(clip.frames / self._fps)
@@ -66,6 +71,11 @@ class GistSource:
     def header(self) -> bytes:
         """As `ClipSource.header`."""
         return self._file.header_bytes
+
+    @property
+    def first(self) -> int:
+        """As `ClipSource.first`."""
+        return self._file.clips[0].number if self._file.clips else 0
 
     def __iter__(self) -> Iterator[SourceClip]:
         header = self._file.header

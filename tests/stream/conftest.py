@@ -43,6 +43,7 @@ class ToySource:
     header = HEADER
 
     def __init__(self, clips: int, seconds: float = 0.04, first: int = 0) -> None:
+        self.first = first
         self._numbers, self._seconds = range(first, first + clips), seconds
 
     def __iter__(self) -> Iterator[SourceClip]:

@@ -311,6 +311,29 @@ async def test_late_joiner_and_numbers_beyond_the_period(toy: ModuleType) -> Non
     assert out.getvalue() == toy.HEADER + b"".join(map(toy.toy_bytes, range(1015, 1035)))
 
 
+async def test_coding_may_take_longer_than_the_receiver_waits(toy: ModuleType) -> None:
+    coded, beats = threading.Event(), 0
+
+    class Slow(toy.ToySource):
+        def __iter__(self):
+            for clip in super().__iter__():
+                code = clip.code
+                yield type(clip)(8, 0.04, lambda c=code: (coded.wait(20), c())[1])
+
+    def count(channel: ChannelName, data: bytes) -> list[bytes]:
+        nonlocal beats
+        beats += data[0] == Kind.PING
+        if beats == 8:  # 1.2 s of them: longer than the receiver bears silence
+            coded.set()
+        return [data]
+
+    out = io.BytesIO()
+    send = SendSettings(realtime=False, rate=1e9, ping=0.15)
+    receive = ReceiveSettings(limits=Limits(grace=0.02), silence=1)
+    _, received = await stream(Slow(2), GistSink(out), send, receive, fate=count)
+    assert received.ended and received.complete == 2 and beats >= 8
+
+
 async def test_empty_stream(toy: ModuleType) -> None:
     out = io.BytesIO()
     sent, received = await stream(toy.ToySource(0), GistSink(out))
