@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ _NAMES = {  # ours -> theirs, where hyphens for underscores would say the wrong 
 }
 _OURS = {theirs: ours for ours, theirs in _NAMES.items()}
 _OURS["psnr-yuv"] = "psnr_yuv_411"
+
+_GEOMETRY = re.compile(r"(.+)@(\d{1,5})x(\d{1,5})@(\d{1,9}(?:\.\d{1,9}|/[1-9]\d{0,8})?)")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,20 @@ class Outside:
         return list(zip(sizes, self.values.get(metric, ()), strict=True))
 
 
+def curve_of(text: str) -> Outside:
+    """`curve.json`, or `curve.json@1920x1080@30` where the file has bit rates alone.
+
+    Raises:
+        CorruptError: as `read_curve`.
+    """
+    found = _GEOMETRY.fullmatch(text)
+    if found is None:
+        return read_curve(Path(text))
+    path, width, height, fps = found.groups()
+    pixels = int(width) * int(height) * float(Fraction(fps))
+    return read_curve(Path(path), pixels_per_second=pixels or None)
+
+
 def read_curve(path: Path, *, pixels_per_second: float | None = None) -> Outside:
     """A results file of CompressAI.
 
@@ -76,7 +94,7 @@ def read_curve(path: Path, *, pixels_per_second: float | None = None) -> Outside
     if "bpp" not in found and "bitrate" in found and pixels_per_second:
         found["bpp"] = tuple(rate * 1000 / pixels_per_second for rate in found["bitrate"])
     if "bpp" not in found:
-        need = "; `bitrate` needs the videos' pixels a second" if "bitrate" in found else ""
+        need = "; bit rates need the videos' geometry: FILE@WxH@FPS" if "bitrate" in found else ""
         raise CorruptError(f"{path}: no `bpp` list of numbers{need}")
     bpp = found.pop("bpp")
     uneven = sorted(name for name, values in found.items() if len(values) != len(bpp))

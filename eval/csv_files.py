@@ -3,15 +3,17 @@
 rows.csv      every row of results.json
 per_clip.csv  ours and theirs on every clip, at every budget: the difference, and whose theirs is
 bd_rate.csv   BD-rates clip by clip
-frames.csv    frame by frame, of the operating points that were asked for
+frames.csv.gz frame by frame, of every row
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gistcast.eval.cache import Row
 
@@ -29,7 +31,7 @@ def write_csv(folder: Path, rows: Sequence[Row], summary: Mapping[str, Any]) -> 
 
 
 def write_frames(path: Path, series: Iterable[Record]) -> Path:
-    """`frames.csv`: one line a frame.
+    """`frames.csv.gz`: one line a frame.
 
     Args:
         path: of the file.
@@ -83,10 +85,18 @@ def _bd_rates(summary: Mapping[str, Any]) -> Iterator[Record]:
                     yield {**head, "clip": clip, "percent": percent}
 
 
+def _text(path: Path) -> TextIO:
+    """The file to write to; gzipped, and the same bytes every time, when its name ends in gz."""
+    if path.suffix != ".gz":
+        return path.open("w", newline="", encoding="utf-8")
+    packed = gzip.GzipFile(path, "wb", compresslevel=6, mtime=0)
+    return io.TextIOWrapper(packed, encoding="utf-8", newline="")
+
+
 def _write(path: Path, records: Sequence[Record]) -> Path:
     """All columns that any record has, in order of appearance."""
     columns = list(dict.fromkeys(key for record in records for key in record))
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with _text(path) as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(records)

@@ -1,4 +1,4 @@
-"""An arm of ours against a hull, clip by clip, at every budget."""
+"""A contender, ours or the user's own, against a hull: clip by clip, at every budget."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Duel:
     """Two lines of the table, clip by clip; lists are one entry a budget.
 
     Attributes:
-        arm, against: who.
-        difference: mean of ours minus theirs over the clips where both have a value.
+        arm, against: who, by the names of their lines.
+        difference: mean of the arm's value minus the hull's over the clips where both have a value.
         low, high: 95 % bootstrap interval of that mean.
         wins, losses: clips on which ours is better, and worse.
         p: of the sign test on wins and losses.

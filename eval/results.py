@@ -23,7 +23,7 @@ from gistcast.eval.sweep import Curve
 if TYPE_CHECKING:
     from gistcast.eval.run import Plan
 
-SERIES = "psnr_by_frame"  #: of a row: kept out of `results.json`, all of it in `frames.csv`
+SERIES = "psnr_by_frame"  #: of a row: kept out of `results.json`, all of it in `frames.csv.gz`
 
 _PACKAGES = ("gistcast", "numpy", "scipy", "imageio-ffmpeg", "opencv-python-headless", "compressai")
 
@@ -56,7 +56,7 @@ def write_results(
     metrics = results["settings"]["metrics"]
     _write_whole(out / "results.json", _as_json(results))
     write_csv(out, thin, results["summary"])
-    write_frames(out / "frames.csv", series)
+    write_frames(out / "frames.csv.gz", series)
     plain = [name for name in metrics if METRICS[name].group != "vector"]
     write_curves(thin, plain, out / "compressai", results["settings"]["command"])
     report = out / "report.html"

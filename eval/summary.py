@@ -135,6 +135,22 @@ def hull_rows(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {**found, REAL_TIME: quick} if quick else found
 
 
+def own_codecs(rows: Iterable[Row]) -> list[str]:
+    """Codecs that are neither ours nor standard: the user's own, neural ones. Each is measured
+    against the hulls by the best of its arms."""
+    found = dict.fromkeys(row["codec"] for row in rows)
+    return [name for name in found if name not in (OURS, SOURCE, *STANDARD_NAMES)]
+
+
+def best_arm(codec: str) -> str:
+    """The line of a codec that takes the best of its arms, clip by clip."""
+    return f"{codec}, best arm"
+
+
+def _matched(rows: Iterable[Row], codec: str) -> list[Row]:
+    return [row for row in rows if row["codec"] == codec and not real_time(row)]
+
+
 def _table(
     rows: list[Row], metric: str, budgets: list[int], outside: Sequence[Outside]
 ) -> dict[str, Any]:
@@ -142,21 +158,19 @@ def _table(
     parts = hull_rows(rows)
     hulls = {name: hull(some, metric, budgets) for name, some in parts.items()}
     arms, single = _our_arms(rows)
-    ours = {arm: hull(_of(rows, OURS, arm), metric, budgets) for arm in arms}
+    ours = {f"{OURS} {arm}": hull(_of(rows, OURS, arm), metric, budgets) for arm in arms}
     matched = [row for row in rows if row["codec"] != OURS and not real_time(row)]
     codecs = list(dict.fromkeys(row["codec"] for row in matched))
-    alone = {
-        f"{codec}, best arm": hull((r for r in matched if r["codec"] == codec), metric, budgets)
-        for codec in codecs
-    }
-    lines = {**{f"{OURS} {arm}": found for arm, found in ours.items()}, **hulls, **alone}
+    alone = {best_arm(codec): hull(_matched(rows, codec), metric, budgets) for codec in codecs}
+    contenders = {**ours, **{name: alone[name] for name in map(best_arm, own_codecs(rows))}}
+    lines = {**ours, **hulls, **alone}
     read = [_read_line(one, rows[0], metric, budgets) for one in outside if metric in one.values]
     return {
         "higher_is_better": higher,
         "lines": [asdict(line) for line in (*(_line(*item) for item in lines.items()), *read)],
         "duels": [
-            asdict(duel(arm, against, found, theirs, higher))
-            for arm, found in ours.items()
+            asdict(duel(name, against, found, theirs, higher))
+            for name, found in contenders.items()
             for against, theirs in hulls.items()
         ],
         "single": [asdict(_single(rows, arm, metric)) for arm in single],
@@ -223,13 +237,16 @@ def _bd_rates(
         }
 
     codecs_ = bd_summaries(
-        {arm: of(OURS, arm) for arm in arms},
+        {f"{OURS} {arm}": of(OURS, arm) for arm in arms},
         {f"{codec} full": of(codec, "full") for codec in codecs},
         clips,
         rates,
     )
     hulls = bd_summaries(
-        {arm: sampled(_of(rows, OURS, arm)) for arm in arms},
+        {
+            **{f"{OURS} {arm}": sampled(_of(rows, OURS, arm)) for arm in arms},
+            **{best_arm(own): sampled(_matched(rows, own)) for own in own_codecs(rows)},
+        },
         {name: sampled(some) for name, some in hull_rows(rows).items()},
         clips,
         rates,

@@ -67,8 +67,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--text", help="description of the clips, for the row of text alone")
     parser.add_argument("--manifest", type=Path, help="JSON rows with `file` and `caption`")
     parser.add_argument(
-        "--read", type=Path, nargs="*", default=(), metavar="JSON",
-        help="curves of others in CompressAI's form, shown beside ours",
+        "--read", nargs="*", default=(), metavar="JSON[@WxH@FPS]",
+        help="curves of others in CompressAI's form, shown beside ours; of what size and rate "
+        "their videos were, where the file has bit rates alone",
     )  # fmt: skip
     parser.add_argument("--cache", type=Path, help="what was measured before (default: in DIR)")
     parser.add_argument("--jobs", type=int, help="steps at a time (default: a processor each)")
@@ -122,7 +123,7 @@ def _sources(args: argparse.Namespace) -> list[Source]:
 def run(args: argparse.Namespace) -> None:
     """Measure."""
     from gistcast.eval.codecs.family import NAMES
-    from gistcast.eval.compressai import read_curve
+    from gistcast.eval.compressai import curve_of
     from gistcast.eval.run import Plan, run_eval
 
     plan = Plan(
@@ -141,7 +142,7 @@ def run(args: argparse.Namespace) -> None:
         cache=args.cache,
         engine=args.engine,
         jobs=args.jobs,
-        outside=[read_curve(path) for path in args.read],
+        outside=[curve_of(text) for text in args.read],
         command=shlex.join(["gistcast", *sys.argv[1:]]),
     )
     if args.json:

@@ -1,4 +1,4 @@
-"""The first look: where an arm of ours wins and loses, metric by metric and budget by budget."""
+"""The first look: where a contender wins and loses, metric by metric and budget by budget."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from gistcast.eval.report import names
-from gistcast.eval.summary import ALL_VARIANTS, FULL_RATE, OURS, REAL_TIME
+from gistcast.eval.summary import ALL_VARIANTS, FULL_RATE, REAL_TIME
 
 _MEANING = {
     ALL_VARIANTS: "it may freeze",
@@ -22,25 +22,25 @@ _SHORT = {
 
 
 def boards(summary: Mapping[str, Any]) -> str:
-    """A board for each frame size, arm of ours and hull; the page shows those of one arm."""
+    """A board for each frame size, contender and hull; the page shows those of one contender."""
     parts = []
     for size, part in summary.items():
-        for arm in _arms(part):
-            shown = "".join(_board(part, arm, against) for against in _hulls(part, arm))
+        for who in _contenders(part):
+            shown = "".join(_board(part, who, against) for against in _hulls(part, who))
             parts.append(
-                f'<div class="boards" data-size="{escape(size)}" data-arm="{escape(arm)}">{shown}'
+                f'<div class="boards" data-size="{escape(size)}" data-who="{escape(who)}">{shown}'
                 "</div>"
             )
     said = (
-        "Ours minus theirs, mean over clips that both reach; below it clips won : lost. Coloured "
-        "where the 95 % bootstrap interval of the mean leaves out zero (a single clip: by its "
+        "Its value minus the hull's, mean over clips that both reach; below it clips won : lost. "
+        "Coloured where the 95 % bootstrap interval of the mean leaves out zero (a single clip: by its "
         "sign), grey where it does not."
     )
     return "".join(parts) + f'<p class="hint">{said}</p>'
 
 
-def lead(summary: Mapping[str, Any], arm: str) -> list[str]:
-    """A sentence a key metric: where `arm` is ahead of each hull, level and behind it.
+def lead(summary: Mapping[str, Any], who: str) -> list[str]:
+    """A sentence a key metric: where a contender is ahead of each hull, level and behind it.
 
     Of the first frame size.
     """
@@ -50,33 +50,33 @@ def lead(summary: Mapping[str, Any], arm: str) -> list[str]:
         sign = 1 if part["tables"][metric]["higher_is_better"] else -1
         clauses = [
             f"{_SHORT[against]}: {_verdict(duel, sign, part['budgets'])}."
-            for against in _hulls(part, arm)
-            if (duel := _duel(part, metric, arm, against))
+            for against in _hulls(part, who)
+            if (duel := _duel(part, metric, who, against))
         ]
         if clauses:
             said.append(f"{names.title(metric)}. {' '.join(clauses)}")
     return said
 
 
-def _arms(part: Mapping[str, Any]) -> list[str]:
+def _contenders(part: Mapping[str, Any]) -> list[str]:
     tables = part["tables"].values()
     return list(dict.fromkeys(duel["arm"] for table in tables for duel in table["duels"]))
 
 
-def _hulls(part: Mapping[str, Any], arm: str) -> list[str]:
+def _hulls(part: Mapping[str, Any], who: str) -> list[str]:
     duels = [duel for table in part["tables"].values() for duel in table["duels"]]
-    return list(dict.fromkeys(duel["against"] for duel in duels if duel["arm"] == arm))
+    return list(dict.fromkeys(duel["against"] for duel in duels if duel["arm"] == who))
 
 
-def _duel(part: Mapping[str, Any], metric: str, arm: str, against: str) -> Any:
+def _duel(part: Mapping[str, Any], metric: str, who: str, against: str) -> Any:
     duels = part["tables"][metric]["duels"]
-    return next((d for d in duels if (d["arm"], d["against"]) == (arm, against)), None)
+    return next((d for d in duels if (d["arm"], d["against"]) == (who, against)), None)
 
 
-def _board(part: Mapping[str, Any], arm: str, against: str) -> str:
+def _board(part: Mapping[str, Any], who: str, against: str) -> str:
     lines = []
     for metric, table in part["tables"].items():
-        duel = _duel(part, metric, arm, against)
+        duel = _duel(part, metric, who, against)
         if duel is None:
             continue
         sign = 1 if table["higher_is_better"] else -1
@@ -84,7 +84,7 @@ def _board(part: Mapping[str, Any], arm: str, against: str) -> str:
         arrow = "↑" if sign > 0 else "↓"
         lines.append(f"<tr><td>{escape(names.title(metric))} {arrow}</td>{cells}</tr>")
     head = "".join(f"<th>{budget:,}</th>" for budget in part["budgets"])
-    caption = f"<b>{escape(OURS)} {escape(arm)}</b> against <b>{escape(against)}</b>"
+    caption = f"<b>{escape(who)}</b> against <b>{escape(against)}</b>"
     return (
         f'<div class="board scroll"><table><caption>{caption}: {_MEANING[against]}</caption>'
         f"<thead><tr><th>bytes a clip</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
@@ -108,7 +108,7 @@ def _cell(duel: Mapping[str, Any], metric: str, sign: int, at: int) -> str:
 
 
 def judge(duel: Mapping[str, Any], sign: int, at: int) -> int:
-    """1 where ours is better, -1 where it is worse, 0 where the interval of the mean has zero.
+    """1 where the contender is better, -1 where worse, 0 where the mean's interval has zero.
 
     One clip has no interval: its difference decides.
     """

@@ -18,7 +18,16 @@ from gistcast.eval.compressai import Outside
 from gistcast.eval.hull import REAL_TIME as REAL_TIME_MODE
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
 from gistcast.eval.report import names
-from gistcast.eval.summary import ALL_VARIANTS, FULL_RATE, OURS, REAL_TIME, SOURCE, size_scale
+from gistcast.eval.summary import (
+    ALL_VARIANTS,
+    FULL_RATE,
+    OURS,
+    REAL_TIME,
+    SOURCE,
+    best_arm,
+    own_codecs,
+    size_scale,
+)
 
 _SIGNIFICANT = 5  # digits of a value
 
@@ -34,7 +43,8 @@ def page_data(results: Mapping[str, Any], outside: Sequence[Outside] = ()) -> di
             "ours": arms,
             "single": _single(rows),
             "codecs": sorted({row["codec"] for row in rows} - {OURS}),
-            "shown": _shown(arms),
+            "own": {best_arm(codec): codec for codec in own_codecs(rows)},
+            "shown": _shown([*arms, *map(best_arm, own_codecs(rows))]),
         },
         "standard": STANDARD_NAMES,
         "hulls": {

@@ -15,7 +15,6 @@ from gistcast.eval.film import Strip
 from gistcast.eval.report import board, facts
 from gistcast.eval.report.columns import packed, page_data
 from gistcast.eval.report.tables import tables
-from gistcast.eval.summary import OURS
 
 PICTURE_BYTES = 9_000_000  #: of film strips in a page, as text
 _SCRIPTS = ("curves.js", "model.js", "plot.js", "strips.js", "explore.js")
@@ -54,7 +53,7 @@ def _lead(settings: Mapping[str, Any], summary: Mapping[str, Any], shown: str) -
     clips = max(part["clips"] for part in summary.values())
     codecs = list(dict.fromkeys(c["name"] for some in settings["codecs"].values() for c in some))
     what = f"{clips} clip(s) at {', '.join(summary)}: {', '.join(codecs)}, at equal bytes."
-    said = board.lead(summary, shown.removeprefix(f"{OURS} "))
+    said = board.lead(summary, shown)
     points = "".join(f"<li>{escape(line)}</li>" for line in said)
     size = escape(next(iter(summary)))
     who = f"<b>{escape(shown)}</b> at {size}, by bytes a clip:" if said else ""

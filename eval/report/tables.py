@@ -93,8 +93,8 @@ def _duels(metric: str, found: Mapping[str, Any], budgets: Sequence[int]) -> str
     if not lines:
         return ""
     caption = (
-        "Ours minus theirs, mean over the clips that both reach, with its 95 % bootstrap interval; "
-        "clips won : lost, and p of the sign test (of each budget alone, not corrected for many)."
+        "A contender minus a hull, mean over the clips that both reach, with its 95 % bootstrap "
+        "interval; clips won : lost, and p of the sign test (of each budget alone, not corrected for many)."
     )
     return table(caption, ["", *map(str, budgets), "worst clips, worst first"], lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -60,7 +61,7 @@ def test_series_frame_by_frame_are_kept(results: dict[str, Any], out: Path) -> N
     assert any(entry["picture"].startswith("sketch") for entry in series)
     assert all(len(entry["psnr"]) == 16 for entry in series)
     assert not any("psnr_by_frame" in row for row in results["rows"])  # they would be most of it
-    with (out / "frames.csv").open(newline="") as lines:
+    with gzip.open(out / "frames.csv.gz", "rt", newline="") as lines:
         assert len(list(csv.DictReader(lines))) == 16 * len(results["rows"])
 
 

@@ -39,7 +39,7 @@ function tip(point, line) {
 
 function overview() {
   $("overview").replaceChildren();
-  const keep = new Set([...data.names.ours, ...Object.keys(data.hulls)]);
+  const keep = new Set([...contenders(), ...Object.keys(data.hulls)]);
   for (const {name, title, higher} of data.metrics.filter((m) => m.key && data.sizes[state.size].metrics[m.name])) {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
     caption.innerHTML = `<b>${escapeHtml(title)}</b> ${higher ? "↑ more" : "↓ less"} is better`;
@@ -138,7 +138,7 @@ function rangeTable() {
   const at = clips.indexOf(state.clip), chosen = at >= 0 ? [at] : clips.map((_, i) => i);
   const rows = [], all = linesOf(state.size, state.metric);
   for (const [name, byClip] of curvesOf(state.size, state.metric)) {
-    if (!isHull(name) && all.get(name).length <= clips.length) continue;  // one size a clip
+    if (!isBest(name) && all.get(name).length <= clips.length) continue;  // one size a clip
     const value = (bytes) => {
       const found = chosen.map((c) => bestAt(byClip[c].fronts, bytes, higher).value).filter((v) => v !== null);
       const few = found.length && found.length < chosen.length ? ` <small>(${found.length})</small>` : "";
@@ -226,9 +226,8 @@ function clipEvents() {
 // --- everything ---
 
 function boards() {
-  const arm = state.ours.slice(data.ours.length + 1);
   for (const part of document.querySelectorAll("[data-size]")) {
-    part.hidden = part.dataset.size !== state.size || (part.dataset.arm !== undefined && part.dataset.arm !== arm);
+    part.hidden = part.dataset.size !== state.size || (part.dataset.who !== undefined && part.dataset.who !== state.ours);
   }
 }
 
@@ -253,7 +252,7 @@ function sizeChosen() {
   const measured = data.metrics.filter((m) => size.metrics[m.name]);
   state.metric = fill("metric", measured.map((m) => m.name), state.metric, measured.map((m) => m.title));
   const lines = curvesOf(state.size, state.metric);
-  state.ours = fill("ours", data.names.ours.filter((n) => lines.has(n)), state.ours);
+  state.ours = fill("ours", contenders().filter((n) => lines.has(n)), state.ours);
   state.hull = fill("hull", Object.keys(data.hulls).filter((n) => lines.has(n)), state.hull);
   state.anchor = fill("anchor", [...lines.keys()], state.anchor || state.hull);
   setRange(size.budgets[0], size.budgets[size.budgets.length - 1]);

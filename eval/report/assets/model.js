@@ -23,7 +23,8 @@ const groups = (indices, name) => {
   return found;
 };
 
-const isHull = (name) => name.startsWith("hull");
+const isHull = (name) => name in data.hulls;
+const isBest = (name) => isHull(name) || name in data.names.own;  // made of many curves
 const metricOf = (name) => data.metrics.find((m) => m.name === name);
 
 function curveOf(size, i) {
@@ -46,6 +47,10 @@ function linesOf(sizeName, metric) {
       const {codec, arm, mode} = curveOf(size, i);
       return data.standard.includes(codec) && mode === rule.mode && (rule.dropped || !arm.includes("drop"));
     });
+    if (some.length) found.set(name, some);
+  }
+  for (const [name, codec] of Object.entries(data.names.own)) {
+    const some = theirs.filter((i) => curveOf(size, i).codec === codec && curveOf(size, i).mode === "");
     if (some.length) found.set(name, some);
   }
   for (const [name, some] of groups(theirs, (i) => {
@@ -93,7 +98,7 @@ function ratesOf(sizeName, metric, name, sampled) {
 
 // Clip index -> BD-rate of a line against another in the chosen range.
 function bdRates(sizeName, metric, anchor, tested, from, to) {
-  const sampled = isHull(anchor) || isHull(tested);
+  const sampled = isBest(anchor) || isBest(tested);
   const a = ratesOf(sizeName, metric, anchor, sampled), b = ratesOf(sizeName, metric, tested, sampled);
   return a.map((curve, c) => bdRate(curve, b[c], from, to));
 }
@@ -106,7 +111,7 @@ function drawn(sizeName, metric, clip) {
   const found = [];
   for (const [name, byClip] of curvesOf(sizeName, metric)) {
     const rows = linesOf(sizeName, metric).get(name);
-    if (at >= 0 && !isHull(name)) {
+    if (at >= 0 && !isBest(name)) {
       const points = rows.filter((i) => size.clip[i] === at)
         .map((i) => ({x: size.bytes[i], y: values[i], row: i})).sort((a, b) => a.x - b.x);
       if (points.length) found.push({name, points});
@@ -147,7 +152,7 @@ function colour(name) {
   const names = data.names;
   const ours = names.ours.indexOf(name);
   if (ours >= 0) return `var(${OUR_COLOURS[ours % OUR_COLOURS.length]})`;
-  const codec = name.split(" ")[0];
+  const codec = names.own[name] || name.split(" ")[0];
   const at = names.codecs.includes(codec) ? names.codecs.indexOf(codec) : names.codecs.length;
   return `var(${THEIR_COLOURS[at % THEIR_COLOURS.length]})`;
 }
@@ -159,6 +164,7 @@ function dash(line) {
   return "none";
 }
 
-const isOurs = (name) => data.names.ours.includes(name);
+const contenders = () => [...data.names.ours, ...Object.keys(data.names.own)];
+const isOurs = (name) => contenders().includes(name);
 const format = (value, metric) => value === null || value === undefined ? "–" : value.toFixed(metricOf(metric).digits);
 const whole = (value) => Math.round(value).toLocaleString("en");

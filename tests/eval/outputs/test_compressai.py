@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gistcast.codec.errors import CorruptError
-from gistcast.eval.compressai import read_curve, write_curves
+from gistcast.eval.compressai import curve_of, read_curve, write_curves
 
 #: the shape of results/image/kodak/compressai-*.json
 IMAGE = {
@@ -61,10 +61,14 @@ def test_figures_that_mean_something_else_keep_a_name_of_their_own(tmp_path: Pat
 
 def test_a_bitrate_needs_the_pixels(tmp_path: Path) -> None:
     path = save(tmp_path, VIDEO)
-    with pytest.raises(CorruptError, match="pixels a second"):
+    with pytest.raises(CorruptError, match="@WxH@FPS"):
         read_curve(path)
     found = read_curve(path, pixels_per_second=1920 * 1080 * 30)
     assert found.bpp[0] == pytest.approx(10_416_900 / (1920 * 1080 * 30))
+    assert curve_of(f"{path}@1920x1080@30") == found
+    assert curve_of(f"{path}@1920x1080@60/2") == found
+    with pytest.raises(CorruptError, match="@WxH@FPS"):
+        curve_of(f"{path}@0x1080@30")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, whole: Any) -> None:
 def test_what_is_written_is_read_again(results: dict[str, Any], tmp_path: Path) -> None:
     metrics = ["psnr_rgb", "lpips_alex"]
     files = write_curves(results["rows"], metrics, tmp_path, "Made up.")
-    assert len(files) == 7
+    assert len(files) == 9
     path = tmp_path / "64x64-x264-full.json"
     whole = json.loads(path.read_text())
     assert set(whole) == {"name", "description", "results"}

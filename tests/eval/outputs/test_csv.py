@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from gistcast.eval.csv_files import write_csv, write_frames
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    openers = {".csv": path.open, ".gz": partial(gzip.open, path)}
+    with openers[path.suffix]("rt", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -31,12 +34,14 @@ def test_the_mean_of_per_clip_differences_is_the_table_s(
     results: dict[str, Any], tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path, results["rows"], results["summary"])[1]
-    wanted = {"metric": "lpips_alex", "ours": "refined", "against": "hull, all variants"}
+    wanted = {"metric": "lpips_alex", "ours": "gistcast refined", "against": "hull, all variants"}
     lines = [
         line for line in read(path) if line["budget"] == "1050" and wanted.items() <= line.items()
     ]
     duels = results["summary"]["64x64"]["tables"]["lpips_alex"]["duels"]
-    (duel,) = [d for d in duels if (d["arm"], d["against"]) == ("refined", "hull, all variants")]
+    (duel,) = [
+        d for d in duels if (d["arm"], d["against"]) == ("gistcast refined", "hull, all variants")
+    ]
     gaps = [float(line["difference"]) for line in lines]
     assert sum(gaps) / len(gaps) == pytest.approx(duel["difference"][4])
     assert all(line["their_best"] for line in lines)
@@ -55,7 +60,7 @@ def test_frames(tmp_path: Path) -> None:
         {"clip": "a, b", "size": "64x64", "picture": "sketch", "psnr": [30.0, 31.5]},
         {"clip": "c", "size": "64x64", "picture": "x264", "psnr": [20.0]},
     ]
-    lines = read(write_frames(tmp_path / "frames.csv", series))
+    lines = read(write_frames(tmp_path / "frames.csv.gz", series))
     assert [(line["clip"], line["frame"], line["psnr"]) for line in lines] == [
         ("a, b", "0", "30.0"),
         ("a, b", "1", "31.5"),

@@ -124,7 +124,9 @@ def test_the_data_is_what_was_measured(page: str, results: Results) -> None:
 
 def test_the_verdict_says_where_we_lead_and_where_we_do_not(page: str, results: Results) -> None:
     duels = results["summary"]["64x64"]["tables"]["psnr_rgb"]["duels"]
-    (duel,) = [d for d in duels if (d["arm"], d["against"]) == ("refined", "hull, all variants")]
+    (duel,) = [
+        d for d in duels if (d["arm"], d["against"]) == ("gistcast refined", "hull, all variants")
+    ]
     said = re.search(r"<li>RGB-PSNR, dB\. All variants, frozen stills included: (.*?)\.", page)
     assert said is not None
     for low, high, word in zip(duel["low"], duel["high"], _words(said[1], results), strict=True):
@@ -225,7 +227,7 @@ def bd_of(dom: str, line: str) -> float:
 
 
 def python_bd(results: Results, metric: str, against: str, form: str) -> float:
-    wanted = {"arm": "sketch", "against": against, "method": "pchip", "form": form}
+    wanted = {"arm": "gistcast sketch", "against": against, "method": "pchip", "form": form}
     found = results["summary"]["64x64"]["tables"][metric]["bd_rate"]
     (bd,) = [b for b in found if b["rates"] == "200-2000" and wanted.items() <= b.items()]
     return float(bd["percent"])
@@ -252,8 +254,22 @@ def test_choices_change_what_is_shown(page: str, results: Results, tmp_path: Pat
     assert "200 to 2,000 bytes" in dom
     assert dom.count('class="cloud"') == len(results["rows"])
     assert "their &lt;net&gt; (read)" not in dom  # they have no LPIPS
-    shown = re.findall(r'<div class="boards" data-size="64x64" data-arm="(\w+)">', dom)
-    assert shown == ["sketch"]  # the other arm's is hidden
+    shown = re.findall(r'<div class="boards" data-size="64x64" data-who="([^"]+)">', dom)
+    assert shown == ["gistcast sketch"]  # the other arm's is hidden
     assert len(re.findall(r'<tr data-clip="[^$]', dom)) == 5
     assert "gistcast sketch minus hull, all variants" in dom
     assert '<option value="1">sketch</option>' in dom  # the strip's sides
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_one_s_own_codec_has_its_board_and_its_curve(
+    page: str, results: Results, tmp_path: Path
+) -> None:
+    dom = drive(page, tmp_path, ours="mine, best arm", anchor="hull, all variants",
+                **{"from": "200", "to": "2000"})  # fmt: skip
+    shown = re.findall(r'<div class="boards" data-size="64x64" data-who="([^"]+)">', dom)
+    assert shown == ["mine, best arm"]
+    bds = results["summary"]["64x64"]["tables"]["psnr_rgb"]["bd_rate"]
+    wanted = {"arm": "mine, best arm", "against": "hull, all variants", "method": "pchip"}
+    (bd,) = [b for b in bds if b["rates"] == "200-2000" and wanted.items() <= b.items()]
+    assert bd_of(dom, "mine, best arm") == pytest.approx(bd["percent"], abs=0.05)

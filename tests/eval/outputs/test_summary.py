@@ -52,7 +52,7 @@ def test_a_codec_of_one_s_own_is_measured_against_the_hull_and_not_in_it(results
 
 
 def test_a_duel_is_the_difference_clip_by_clip(results: Results) -> None:
-    duel = find(table(results)["duels"], arm="sketch", against="hull, full frame rate")
+    duel = find(table(results)["duels"], arm="gistcast sketch", against="hull, full frame rate")
     at, budget = 4, 1050
     gaps = {}
     for clip in {row["clip"] for row in results["rows"]}:
@@ -72,7 +72,9 @@ def test_a_duel_is_the_difference_clip_by_clip(results: Results) -> None:
 
 def test_the_worst_clips_come_first(results: Results) -> None:
     for metric, sign in (("psnr_rgb", 1), ("lpips_alex", -1)):
-        duel = find(table(results, metric)["duels"], arm="sketch", against="hull, all variants")
+        duel = find(
+            table(results, metric)["duels"], arm="gistcast sketch", against="hull, all variants"
+        )
         means = {
             c: np.mean([g for g in gaps if g is not None]) for c, gaps in duel["by_clip"].items()
         }
@@ -81,7 +83,7 @@ def test_the_worst_clips_come_first(results: Results) -> None:
 
 def test_bd_rates_of_the_table_are_means_over_clips(results: Results) -> None:
     bd = find(
-        table(results)["bd_rate"], arm="sketch", against="x264 full", method="akima",
+        table(results)["bd_rate"], arm="gistcast sketch", against="x264 full", method="akima",
         form="as measured", rates="200-2000",
     )  # fmt: skip
     expected = {}
@@ -192,3 +194,32 @@ def test_a_headline_fits_a_terminal(results: Results) -> None:
         "hull, all variants": [0] * 7,
         "hull, full frame rate": [0] * 7,
     }
+
+
+def test_a_codec_of_the_user_s_own_is_held_against_the_hulls(results: Results) -> None:
+    found = table(results)
+    duel_ = find(found["duels"], arm="mine, best arm", against="hull, full frame rate")
+    budgets = results["summary"]["64x64"]["budgets"]
+    for clip, gaps in duel_["by_clip"].items():
+        arms = [points(results, "mine", arm, clip) for arm in ("full", "half")]
+        theirs = [points(results, codec, "full", clip) for codec in ("x264", "vp9")]
+        theirs.append(points(results, "x264", "half", clip))
+        for budget, gap in zip(budgets, gaps, strict=True):
+            best = [
+                max(
+                    (v for c in curves if (v := value_at(c, budget, True)) is not None),
+                    default=None,
+                )
+                for curves in (arms, theirs)
+            ]
+            if gap is None:
+                assert None in best
+            else:
+                assert best[0] is not None and best[1] is not None
+                assert gap == pytest.approx(best[0] - best[1])
+    wanted = {"arm": "mine, best arm", "against": "hull, all variants", "method": "pchip"}
+    assert find(found["bd_rate"], **wanted, rates="200-2000")["clips"] == 5
+    lines = [line["name"] for line in found["lines"]]
+    assert lines.count("mine, best arm") == 1
+    in_hulls = {best for d in found["duels"] for names in d["best"].values() for best in names}
+    assert not any(best.startswith("mine") for best in in_hulls)
