@@ -33,8 +33,8 @@ def boards(summary: Mapping[str, Any]) -> str:
             )
     said = (
         "Its value minus the hull's, mean over clips that both reach; below it clips won : lost. "
-        "Coloured where the 95 % bootstrap interval of the mean leaves out zero (a single clip: by its "
-        "sign), grey where it does not."
+        "Coloured where the 95 % bootstrap interval of the mean leaves out zero (a single clip: "
+        "by its sign), grey where it does not."
     )
     return "".join(parts) + f'<p class="hint">{said}</p>'
 

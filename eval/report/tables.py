@@ -94,7 +94,8 @@ def _duels(metric: str, found: Mapping[str, Any], budgets: Sequence[int]) -> str
         return ""
     caption = (
         "A contender minus a hull, mean over the clips that both reach, with its 95 % bootstrap "
-        "interval; clips won : lost, and p of the sign test (of each budget alone, not corrected for many)."
+        "interval; clips won : lost, and p of the sign test (of each budget alone, not corrected "
+        "for many)."
     )
     return table(caption, ["", *map(str, budgets), "worst clips, worst first"], lines)
 
