@@ -28,7 +28,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.errors import ModelError, UsageError
 
-RECOGNISER = Path(__file__).parent / "weights" / "recogniser-1.safetensors"
+RECOGNISER = Path(__file__).parent / "weights" / "recogniser-2.safetensors"
 SIDE = 64  #: pixels a side that the network sees
 SMALLEST_SIDE, FEWEST_FRAMES = 32, 8
 ORDERS = ("normal", "still", "shuffled")

@@ -83,7 +83,7 @@ METRICS = _table(
     Metric("vmaf", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "VMAF 0.6.1, 0 to 100"),
     Metric("vmaf_neg", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "VMAF 0.6.1 NEG"),
     Metric("xpsnr", 1, True, "ffmpeg", "ffmpeg", ("imageio_ffmpeg",), "XPSNR, least plane, dB"),
-    Metric("features", 1, False, "vector", "features", (), "what frechet_gistcast compares"),
+    Metric("features", 2, False, "vector", "features", (), "what frechet_gistcast compares"),
 )
 DEFAULT = tuple(metric.name for metric in METRICS.values() if metric.group == "standard")
 HIGHER_IS_BETTER = frozenset(metric.name for metric in METRICS.values() if metric.higher)
