@@ -40,7 +40,7 @@ _CHUNK = 1 << 21  #: pixels painted at once: bounds the memory, not the result
 
 
 def render(
-    scene: Scene, frames: int, size: tuple[int, int], *, start: int = 0
+    scene: Scene, frames: int, size: tuple[int, int], *, start: int = 0, stride: int = 1
 ) -> NDArray[np.uint8]:
     """Draw a scene.
 
@@ -48,25 +48,30 @@ def render(
         frames: how many, at 25 a second.
         size: (width, height) in pixels.
         start: number of the first, from 0.
+        stride: only every `stride`-th frame.
 
     Returns:
         uint8 RGB (frames, height, width, 3).
 
     Raises:
-        UsageError: fewer than one frame, a negative start, or sides outside 8 .. 2048 pixels.
+        UsageError: fewer than one frame, a negative start, a stride below one, or sides outside
+            8 .. 2048 pixels.
     """
     width, height = size
     if frames < 1:
         raise UsageError(f"a clip has at least one frame, not {frames}")
     if start < 0:
         raise UsageError(f"frames are numbered from 0, not from {start}")
+    if stride < 1:
+        raise UsageError(f"a stride is at least 1, not {stride}")
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
         raise UsageError(f"sides must be {MIN_SIDE} to {MAX_SIDE} pixels, not {width}x{height}")
     out = np.empty((frames, height, width, 3), np.uint8)
     painter = _Painter(scene, size)
     step = max(1, _CHUNK // (width * height))
     for first in range(0, frames, step):
-        painter.paint(out[first : first + step], start + first)
+        part = out[first : first + step]
+        painter.paint(part, start + stride * (first + np.arange(len(part))))
     return out
 
 
@@ -87,10 +92,10 @@ class _Painter:
     def _draws(self, domain: Domain) -> Draws:
         return Draws(self._scene.seed, self._scene.index, domain)
 
-    def paint(self, out: NDArray[np.uint8], start: int) -> None:
-        """Fill `out` with the frames from number `start`."""
+    def paint(self, out: NDArray[np.uint8], numbers: NDArray[np.int64]) -> None:
+        """Fill `out` with the frames of these numbers."""
         scene, weather = self._scene, self._weather
-        times = np.arange(start, start + len(out)) / FPS
+        times = numbers / FPS
         view = View(scene.camera, times, self._size, speed=scene.speed * VIEW / scene.span)
         canvas = Canvas(np.zeros(out.shape, np.float32))
         falling = self._draws(Domain.PARTICLES)

@@ -1,0 +1,210 @@
+"""Training of the judge, and of the guide, on endless renders.
+
+renders of scenes --mirror, gain, noise, blur--> classifier --> action, surroundings
+loss = cross-entropy of both
+
+The judge learns from all hundred combinations; a generator's guide is trained by the same code with
+another seed, other renders and other widths, on the combinations that the generator may see.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from gistcast.codec.errors import UsageError
+from gistcast.models.judge import FRAMES, Accuracy, Judge, JudgeConfig, accuracy, ask
+from gistcast.models.scene_pool import Pool, build_pool
+from gistcast.models.scenes import ACTIONS, SURROUNDINGS
+from gistcast.models.scenes.labels import Split
+from gistcast.models.training import (
+    Average,
+    Clock,
+    Log,
+    Trained,
+    learning_rate,
+    load_checkpoint,
+    pick_device,
+    save_checkpoint,
+)
+
+
+@dataclass(frozen=True)
+class JudgeTraining:
+    """Everything a run depends on.
+
+    Attributes:
+        cache: folder for renders.
+        run: folder for the checkpoint and the log.
+        world: seed of the scenes; `world + 1` is where accuracy is measured.
+        split: None for all combinations.
+        clips: renders to learn from.
+        steps, batch, rate: length of the schedule, clips a step, peak learning rate.
+        noise: most grey levels (standard deviation) of noise added.
+        seed: of weights, order and noise, with the step number.
+        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
+        network: shape of the network.
+    """
+
+    cache: Path
+    run: Path
+    world: int = 101
+    split: Split | None = None
+    clips: int = 5000
+    steps: int = 1500
+    batch: int = 16
+    rate: float = 2e-3
+    noise: float = 4.0
+    seed: int = 1
+    checkpoint_minutes: float = 2.0
+    report_every: int = 50
+    network: JudgeConfig = field(default_factory=JudgeConfig)
+
+
+def augment(planes: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> Tensor:
+    """Mirror, stretch contrast and colour, add noise, blur one clip in four; (N, T, h, w, 6)."""
+    n = len(planes)
+    x = torch.from_numpy(planes).float()
+    flip = torch.from_numpy(rng.random(n) < 0.5)
+    x[flip] = x[flip].flip(3)[..., [1, 0, 3, 2, 4, 5]]  # the phases of a cell change sides too
+    shape = (n, 1, 1, 1, 1)
+    gain = torch.from_numpy(np.exp(rng.normal(0, 0.08, shape))).float()
+    offset = torch.zeros(n, 1, 1, 1, 6)
+    offset[..., :4] = torch.from_numpy(rng.normal(0, 5, shape)).float()
+    blur = torch.from_numpy(rng.random(n) < 0.25)
+    if bool(blur.any()):
+        x[blur] = _blurred(x[blur])
+    amount = torch.from_numpy(rng.uniform(0, noise, shape)).float()
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+    x = (x - 128) * gain + 128 + offset + amount * torch.randn(x.shape, generator=generator)
+    return x.clamp(0, 255)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """Luma's four phases half way to their mean: the picture at little more than half resolution."""
+    luma = x[..., :4]
+    return torch.cat([luma.lerp(luma.mean(-1, keepdim=True), 0.7), x[..., 4:]], -1)
+
+
+class JudgeTrainer:
+    """One run; `step()` trains on one batch."""
+
+    def __init__(self, config: JudgeTraining, device: torch.device) -> None:
+        self.config, self.device = config, device
+        pool = build_pool(config.cache, config.world, config.split, config.clips)
+        self._planes = pool.planes
+        self._actions = np.array([ACTIONS.index(a) for a in pool.labels("action")])
+        self._places = np.array([SURROUNDINGS.index(s) for s in pool.labels("surroundings")])
+        torch.manual_seed(config.seed)
+        self.network = Judge(config.network).to(device, memory_format=torch.channels_last)
+        self.average = Average(self.network, 0.995)
+        optimizer = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=0.05)
+        self.parts = {"judge": Trained(self.network, optimizer, self.average)}
+        self.progress = load_checkpoint(config.run / "checkpoint", self.parts)
+
+    def step(self) -> dict[str, float]:
+        """Train on one batch; returns the figures to log."""
+        config, started = self.config, time.monotonic()
+        rng = np.random.default_rng([config.seed, self.progress.step])
+        rows = rng.integers(0, len(self._planes), config.batch)
+        step = self._planes.shape[1] // FRAMES
+        first = int(rng.integers(step))
+        x = augment(self._planes[rows, first::step], config.noise, rng).to(self.device)
+        action = torch.from_numpy(self._actions[rows]).to(self.device)
+        place = torch.from_numpy(self._places[rows]).to(self.device)
+        verdict = self.network(x)
+        loss = functional.cross_entropy(verdict.action, action, label_smoothing=0.05)
+        loss = loss + functional.cross_entropy(verdict.surroundings, place, label_smoothing=0.05)
+        optimizer = self.parts["judge"].optimizer
+        for group in optimizer.param_groups:
+            share = self.progress.share(config.steps)
+            group["lr"] = learning_rate(self.progress.step, share, config.rate)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        optimizer.step()
+        self.average.update(self.network)
+        self.progress.step += 1
+        self.progress.seconds += time.monotonic() - started
+        return {
+            "loss": float(loss.detach()),
+            "action": float((verdict.action.argmax(1) == action).float().mean()),
+            "surroundings": float((verdict.surroundings.argmax(1) == place).float().mean()),
+        }
+
+    def averaged(self) -> Judge:
+        """The network with its averaged weights, on the CPU."""
+        network = Judge(self.config.network)
+        network.load_state_dict({k: v.cpu() for k, v in self.average.state.items()})
+        return network.eval()
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save_checkpoint(self.config.run / "checkpoint", self.progress, self.parts)
+
+
+def measure(judge: Judge, pool: Pool) -> Accuracy:
+    """Accuracy of the judge on renders."""
+    answer = ask(judge, list(pool.planes))
+    return accuracy(answer, pool.labels("action"), pool.labels("surroundings"))
+
+
+def train_judge(
+    config: JudgeTraining,
+    *,
+    minutes: float,
+    device: str = "auto",
+    progress: Callable[[int], None] = lambda step: None,
+) -> int:
+    """Train, or go on training, for some minutes or until `config.steps`.
+
+    Args:
+        progress: called with the number of steps done.
+
+    Returns:
+        The number of steps done in all.
+    """
+    trainer = JudgeTrainer(config, pick_device(device))
+    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
+    rows: list[dict[str, float]] = []
+    while trainer.progress.step < config.steps and not clock.over:
+        rows.append(trainer.step())
+        progress(trainer.progress.step)
+        if trainer.progress.step % config.report_every == 0:
+            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+            log.write(step=trainer.progress.step, seconds=trainer.progress.seconds, **means)
+            rows.clear()
+        if clock.elapsed - saved > config.checkpoint_minutes * 60:
+            trainer.save()
+            saved = clock.elapsed
+    trainer.save()
+    return trainer.progress.step
+
+
+def export_judge(config: JudgeTraining, path: Path, *, clips: int = 1000) -> Accuracy:
+    """Write the averaged network of a run; returns its accuracy on renders of another world.
+
+    Raises:
+        UsageError: the run has no checkpoint.
+    """
+    trainer = JudgeTrainer(config, torch.device("cpu"))
+    if trainer.progress.step == 0:
+        raise UsageError(f"no checkpoint in {config.run}")
+    network = trainer.averaged()
+    tensors = {
+        k: (v.half() if v.is_floating_point() else v).contiguous()
+        for k, v in network.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, str(path), metadata={"config": json.dumps(asdict(config.network))})
+    return measure(network, build_pool(config.cache, config.world + 1, config.split, clips))
