@@ -1,37 +1,15 @@
-"""The link over WebRTC: an RTCPeerConnection with two data channels, no media, no STUN.
-
-On the loopback only the loopback is used: ICE offers no other address and takes no other
-candidate from the peer's description.
-"""
+"""The link over WebRTC: a peer connection with two data channels, no media, no STUN."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from typing import Any
 
-from aiortc import (
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
+from aiortc import RTCDataChannel
 
 from gistcast.codec.errors import CorruptError
+from gistcast.stream.connection import Connection
 from gistcast.stream.link import ChannelName, Inbox, StreamError
 from gistcast.stream.messages import MAX_MESSAGE
-
-LOOPBACK = "127.0.0.1"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine and nothing else."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class PeerLink:
@@ -45,14 +23,14 @@ class PeerLink:
     """
 
     def __init__(self, *, loopback: bool = True) -> None:
-        self._loopback = loopback
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connection = Connection(loopback=loopback)
         self._channels: dict[ChannelName, RTCDataChannel] = {}
         self._inbox = Inbox()
         self._open = asyncio.Event()
         self._room = asyncio.Event()
-        self._connection.on("datachannel", self._adopt)
-        self._connection.on("connectionstatechange", self._state_changed)
+        self._gone = asyncio.Event()
+        self.connection.rtc.on("datachannel", self._adopt)
+        self.connection.rtc.on("connectionstatechange", self._state_changed)
 
     @property
     def closed(self) -> bool:
@@ -66,13 +44,10 @@ class PeerLink:
 
     async def offer(self) -> str:
         """Open the channels; the offer with all candidates, as SDP."""
-        make = self._connection.createDataChannel
+        make = self.connection.rtc.createDataChannel
         self._adopt(make(ChannelName.CONTROL, ordered=True))
         self._adopt(make(ChannelName.RESIDUAL, ordered=False, maxRetransmits=0))
-        offer = await self._connection.createOffer()
-        self._confine()
-        await self._connection.setLocalDescription(offer)
-        return str(self._connection.localDescription.sdp)
+        return await self.connection.offer()
 
     async def answer(self, offer: str) -> str:
         """The answer to an offer, with all candidates.
@@ -80,16 +55,10 @@ class PeerLink:
         Raises:
             CorruptError: `offer` is no description of a data-channel session.
         """
-        await self._describe(offer, "offer")
-        if self._connection.sctp is None:
+        await self.connection.take(offer, "offer")
+        if self.connection.rtc.sctp is None:
             raise CorruptError("the offer has no data channel", field="sdp")
-        try:
-            answer = await self._connection.createAnswer()
-            self._confine()
-            await self._connection.setLocalDescription(answer)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptError(f"the offer cannot be answered: {error}", field="sdp") from error
-        return str(self._connection.localDescription.sdp)
+        return await self.connection.answer()
 
     async def accept_answer(self, answer: str) -> None:
         """Take the peer's answer.
@@ -97,7 +66,7 @@ class PeerLink:
         Raises:
             CorruptError: `answer` is not one.
         """
-        await self._describe(answer, "answer")
+        await self.connection.take(answer, "answer")
 
     async def opened(self, timeout: float) -> None:
         """Wait until both channels are open.
@@ -112,6 +81,10 @@ class PeerLink:
             raise StreamError(f"no connection to the peer within {timeout:g} s") from None
         if self.closed:
             raise StreamError("the connection to the peer failed")
+
+    async def gone(self) -> None:
+        """Wait until the link is closed."""
+        await self._gone.wait()
 
     def send(self, channel: ChannelName, data: bytes) -> None:
         """As `Link.send`."""
@@ -141,33 +114,7 @@ class PeerLink:
     async def close(self) -> None:
         """As `Link.close`."""
         self._end()
-        await self._connection.close()
-
-    async def _describe(self, sdp: str, kind: str) -> None:
-        if self._loopback:
-            sdp = _loopback_candidates_only(sdp)
-        description = RTCSessionDescription(sdp=sdp, type=kind)
-        try:
-            await self._connection.setRemoteDescription(description)
-        except Exception as error:  # the parser raises whatever Python does on bad text
-            raise CorruptError(f"not a session description: {error!r}", field="sdp") from error
-
-    def _confine(self) -> None:
-        """Keep ICE on the loopback, which its gatherer would leave out.
-
-        aiortc has no setting for the addresses to gather. This replaces one method of this
-        connection's own ICE agent; nothing is patched for others.
-        """
-        if not self._loopback or self._connection.sctp is None:
-            return
-        agent: Any = self._connection.sctp.transport.transport.iceGatherer._connection
-        gather = agent.get_component_candidates
-
-        async def gather_loopback(component: int, addresses: list[str]) -> Any:
-            del addresses
-            return await gather(component=component, addresses=[LOOPBACK])
-
-        agent.get_component_candidates = gather_loopback
+        await self.connection.close()
 
     def _adopt(self, channel: RTCDataChannel) -> None:
         """Take a channel that opened here or there; strangers are closed."""
@@ -194,21 +141,11 @@ class PeerLink:
             self._open.set()
 
     def _state_changed(self) -> None:
-        if self._connection.connectionState in ("failed", "closed"):
+        if self.connection.rtc.connectionState in ("failed", "closed"):
             self._end()
 
     def _end(self) -> None:
         self._inbox.close()
         self._open.set()
         self._room.set()
-
-
-def _loopback_candidates_only(sdp: str) -> str:
-    """The description without candidates that are not this machine's own loopback."""
-    kept = []
-    for line in sdp.splitlines():
-        fields = line.split()
-        if line.startswith("a=candidate:") and not (len(fields) > 4 and is_loopback(fields[4])):
-            continue
-        kept.append(line)
-    return "\r\n".join(kept) + "\r\n"
+        self._gone.set()

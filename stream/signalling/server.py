@@ -1,0 +1,129 @@
+"""The HTTP server around endpoints, and the smallest one: a receiver that waits for a sender."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from types import TracebackType
+
+from aiohttp import web
+
+from gistcast.codec.errors import UsageError
+from gistcast.stream.connection import is_loopback
+from gistcast.stream.link import StreamError
+from gistcast.stream.peer import PeerLink
+from gistcast.stream.signalling.endpoint import (
+    CONNECT_SECONDS,
+    MAX_SDP,
+    Endpoint,
+    Peer,
+    SessionLimits,
+)
+from gistcast.stream.signalling.guard import Access, doorkeeper
+
+WHIP, WHEP = "/whip", "/whep"
+
+
+class HttpServer:
+    """Serves routes while its `async with` lasts.
+
+    Args:
+        host, port: where to listen; port 0 takes a free one (see `url`).
+        access: whose requests are looked at.
+        routes: what there is to ask for.
+    """
+
+    def __init__(
+        self, host: str, port: int, access: Access, routes: Iterable[web.AbstractRouteDef]
+    ) -> None:
+        self.url = ""  #: such as http://127.0.0.1:8787, once it listens
+        self._host, self._port = host, port
+        app = web.Application(client_max_size=MAX_SDP, middlewares=[doorkeeper(access)])
+        app.add_routes(routes)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def __aenter__(self) -> HttpServer:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            message = f"cannot listen on {self._host}:{self._port}: {error.strerror}"
+            raise UsageError(message) from error
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"http://{shown}:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._runner.cleanup()
+
+
+class WhipListener:
+    """A WHIP endpoint where one sender at a time can announce itself.
+
+        async with WhipListener("127.0.0.1", 0) as listener:
+            link = await listener.accept()
+
+    Args:
+        host, port: where to listen; port 0 takes a free one (see `url`).
+        token: bearer token to ask for; None lets anyone in who can reach the endpoint.
+        connect_seconds: time a new session has to open its channels.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        token: str | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> None:
+        self.url = ""
+        self._loopback = is_loopback(host)
+        access = Access(token, loopback=self._loopback)
+        limits = SessionLimits(sessions=1, connect_seconds=connect_seconds)
+        self.endpoint = Endpoint(WHIP, self._make_peer, self._offer, access=access, limits=limits)
+        self._server = HttpServer(host, port, access, self.endpoint.routes())
+        self._offered: asyncio.Queue[PeerLink] = asyncio.Queue()
+
+    async def __aenter__(self) -> WhipListener:
+        await self._server.__aenter__()
+        self.url = self._server.url + WHIP
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.endpoint.close()
+        await self._server.__aexit__(kind, error, trace)
+
+    async def accept(self, timeout: float | None = None) -> PeerLink:
+        """The next session whose channels are open.
+
+        Raises:
+            StreamError: none came within `timeout` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while (link := await self._offered.get()).closed:
+                    pass
+                return link
+        except TimeoutError:
+            raise StreamError(f"no sender within {timeout:g} s") from None
+
+    def _make_peer(self, offer: str) -> PeerLink:
+        del offer
+        return PeerLink(loopback=self._loopback)
+
+    async def _offer(self, peer: Peer) -> None:
+        assert isinstance(peer, PeerLink)
+        self._offered.put_nowait(peer)
+        await peer.gone()
