@@ -38,6 +38,7 @@ from gistcast.codec.videochoice import Choice
 __all__ = ["LAYER_SETS", "PRESETS", "EncodeSettings", "Encoder"]
 
 _DEFAULT_QUALITY = 50.0
+_LEAST_LIMIT = 128  # bytes
 _FIRST_GUESS = 110  # quantiser that the search of the first clip begins with
 
 
@@ -77,8 +78,13 @@ class Encoder:
         rate = self.settings.bitrate
         self._bucket = Bucket(rate / 8) if rate is not None else None
 
-    def encode_clip(self, clip: Clip) -> list[Packet]:
+    def encode_clip(self, clip: Clip, limit: int | None = None) -> list[Packet]:
         """Packets of the next clip, in layer order.
+
+        Args:
+            clip: of the stream's size.
+            limit: bytes that this clip's budget is lowered to, where a bit rate or clip bytes
+                set one (not below 128, which any clip can be coded with).
 
         Raises:
             UsageError: the clip's size is not the stream's, or its budget cannot be met.
@@ -92,6 +98,8 @@ class Encoder:
             raise UsageError(f"clip has {clip.frames} frames, limit {self.settings.clip_frames}")
         seconds = clip.frames / float(self._header.fps)
         budget = self._bucket.budget(seconds) if self._bucket else self.settings.clip_bytes
+        if budget is not None and limit is not None:
+            budget = min(budget, max(limit, _LEAST_LIMIT))
         layers = self._layers(clip, budget)
         packets = self._packets(clip, layers)
         if self._bucket:
