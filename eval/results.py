@@ -54,13 +54,13 @@ def write_results(
     thin = [{key: value for key, value in row.items() if key != SERIES} for row in rows]
     results = {**results, "psnr_by_frame": list(_shown_series(strips)), "rows": thin}
     metrics = results["settings"]["metrics"]
-    _write_whole(out / "results.json", _as_json(results))
+    write_whole(out / "results.json", _as_json(results))
     write_csv(out, thin, results["summary"])
     write_frames(out / "frames.csv.gz", series)
     plain = [name for name in metrics if METRICS[name].group != "vector"]
     write_curves(thin, plain, out / "compressai", results["settings"]["command"])
     report = out / "report.html"
-    _write_whole(report, write_report(results, strips, outside))
+    write_whole(report, write_report(results, strips, outside))
     return report
 
 
@@ -121,7 +121,7 @@ def _as_json(results: dict[str, Any]) -> str:
     return f'{head[:-2]},\n "rows": [\n{rows}\n]}}\n'
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a file that appears whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")

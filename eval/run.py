@@ -17,6 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from gistcast.codec.errors import GistcastError, UsageError
+from gistcast.eval.blind import make_pair, write_sheet
 from gistcast.eval.cache import Cache, Row
 from gistcast.eval.codecs import spread
 from gistcast.eval.codecs.family import NAMES, codecs_of
@@ -26,7 +27,7 @@ from gistcast.eval.film import Strip
 from gistcast.eval.inputs import Source
 from gistcast.eval.metrics import DEFAULT, METRICS, Meter
 from gistcast.eval.metrics.registry import check_metrics
-from gistcast.eval.results import settings_of, write_results
+from gistcast.eval.results import settings_of, write_results, write_whole
 from gistcast.eval.strips import make_strip
 from gistcast.eval.summary import OURS, SOURCE, size_scale, summarise
 from gistcast.eval.sweep import Case, Curve, curves_of, load_case, run_curves
@@ -103,6 +104,7 @@ def run_eval(
     engine: str = "local",
     jobs: int | None = None,
     outside: Sequence[Outside] = (),
+    blind: float | None = None,
     command: str = "",
 ) -> Path:
     """Measure codecs on clips; the path of the report.
@@ -114,6 +116,7 @@ def run_eval(
         engine: local or ray.
         jobs: steps at a time; None takes a processor each.
         outside: curves that others measured.
+        blind: bytes a clip at 64 x 64 (others scaled) of a blind sheet, `blind.html`.
         command: the command line, for the report.
 
     Raises:
@@ -135,6 +138,8 @@ def run_eval(
             raise GistcastError(f"nothing could be measured: {'; '.join(failures)}")
         rows += _references(cases, plan.measured)
         strips = _strips(curves, store)
+        if blind is not None:
+            write_whole(out / "blind.html", _blind_sheet(curves, store, blind))
     results: dict[str, Any] = {
         "settings": settings_of(plan, curves, failures, command),
         "summary": summarise(rows, plan.measured, outside),
@@ -200,3 +205,19 @@ def _strips(curves: Sequence[Curve], cache: Cache) -> list[Strip]:
             budget = _STRIP_BUDGET * size_scale(*case.size)
             strips.append(make_strip(case, list(mine), cache, budget))
     return strips
+
+
+def _blind_sheet(curves: Sequence[Curve], cache: Cache, budget: float) -> str:
+    """Ours beside the best standard codec on every clip, in a page.
+
+    Raises:
+        GistcastError: no clip has payloads of both that are as small.
+    """
+    pairs = [
+        make_pair(case, mine, cache, budget * size_scale(*case.size))
+        for case, mine in groupby(curves, key=lambda curve: curve.case)
+    ]
+    found = [pair for pair in pairs if pair is not None]
+    if not found:
+        raise GistcastError(f"a blind sheet needs ours and a standard codec at {budget:g} bytes")
+    return write_sheet(found)

@@ -22,8 +22,7 @@ from gistcast.eval.work import decode
 
 _STRIP_PIXELS = 200_000  # of one strip, all its frames together
 
-
-Candidate = tuple[Curve, Row]
+Candidate = tuple[Curve, Row]  #: a row, and the curve that it is of
 
 
 def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float) -> Strip:
@@ -36,17 +35,17 @@ def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float)
         budget: bytes.
     """
     candidates = [(curve, row) for curve in curves for row in curve.rows]
-    film = _Film(case, cache, _shown_frames(case.clip))
+    film = Film(case, cache, _shown_frames(case.clip))
     pictures = [Picture("source", "", film.webp(case.clip))]
-    ours = _best([c for c in candidates if _is_sketch(c[1])], budget, "psnr_rgb")
+    ours = best_within([c for c in candidates if _is_sketch(c[1])], budget, "psnr_rgb")
     limit = budget
     if ours is not None:
         pictures += film.ours(ours, candidates)
         limit = ours[1]["bytes"]
     standard = [c for c in candidates if c[1]["codec"] in STANDARD_NAMES]
     chosen = {
-        "best PSNR": _best(standard, limit, "psnr_rgb"),
-        "best LPIPS": _best(standard, limit, "lpips_alex"),
+        "best PSNR": best_within(standard, limit, "psnr_rgb"),
+        "best LPIPS": best_within(standard, limit, "lpips_alex"),
         "every frame": min(
             (c for c in standard if full_rate(c[1])),
             key=lambda c: (max(c[1]["bytes"], limit), -c[1]["psnr_rgb"]),
@@ -63,8 +62,14 @@ def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float)
 
 
 @dataclass(frozen=True)
-class _Film:
-    """Makes the pictures of one clip."""
+class Film:
+    """Makes the pictures of one clip.
+
+    Attributes:
+        case: the clip.
+        cache: where its payloads are.
+        frames: indices of the frames that are shown.
+    """
 
     case: Case
     cache: Cache
@@ -77,7 +82,7 @@ class _Film:
         if step.payload is None:
             raise GistcastError(f"the cache lost a payload of {row['codec']} while it was in use")
         shown = decode(step, step.payload, self.case.clip)[row["arm"]]
-        note = (f"{row['codec']} {row['arm']}, " if who else "") + _note(row)
+        note = (f"{row['codec']} {row['arm']}, " if who else "") + note_of(row)
         return Picture(label, note, self.webp(shown), tuple(row["psnr_by_frame"]))
 
     def ours(self, sketch: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
@@ -104,13 +109,15 @@ def _is_sketch(row: Row) -> bool:
     return bool(row["codec"] == OURS and row["arm"].endswith("sketch"))
 
 
-def _best(candidates: Sequence[Candidate], budget: float, metric: str) -> Candidate | None:
+def best_within(candidates: Iterable[Candidate], budget: float, metric: str) -> Candidate | None:
+    """Of candidates of at most `budget` bytes, the best by a metric."""
     fitting = [c for c in candidates if c[1]["bytes"] <= budget and c[1].get(metric) is not None]
     sign = 1 if metric in HIGHER_IS_BETTER else -1
     return max(fitting, key=lambda c: sign * c[1][metric], default=None)
 
 
-def _note(row: Row) -> str:
+def note_of(row: Row) -> str:
+    """Bytes and figures of a row, for people."""
     parts = [f"{row['bytes']} B", f"{row['psnr_rgb']:.2f} dB"]
     if row.get("lpips_alex") is not None:
         parts.append(f"LPIPS {row['lpips_alex']:.3f}")

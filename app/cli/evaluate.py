@@ -71,6 +71,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="curves of others in CompressAI's form, shown beside ours; of what size and rate "
         "their videos were, where the file has bit rates alone",
     )  # fmt: skip
+    parser.add_argument(
+        "--blind", type=float, metavar="BYTES",
+        help="also write blind.html, to judge ours and theirs at so many bytes a clip at 64x64",
+    )  # fmt: skip
     parser.add_argument("--cache", type=Path, help="what was measured before (default: in DIR)")
     parser.add_argument("--jobs", type=int, help="steps at a time (default: a processor each)")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where to run")
@@ -143,6 +147,7 @@ def run(args: argparse.Namespace) -> None:
         engine=args.engine,
         jobs=args.jobs,
         outside=[curve_of(text) for text in args.read],
+        blind=args.blind,
         command=shlex.join(["gistcast", *sys.argv[1:]]),
     )
     if args.json:

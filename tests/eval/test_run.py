@@ -36,7 +36,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Plan:
 @pytest.fixture(scope="module")
 def out(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "deep"
-    report = run_eval(plan, folder, jobs=1, command="gistcast eval <disc> & more")
+    report = run_eval(plan, folder, jobs=1, blind=3000, command="gistcast eval <disc> & more")
     assert report == folder / "report.html"
     return folder
 
@@ -93,6 +93,20 @@ def test_the_report_is_one_file_without_the_network(out: Path) -> None:
     assert "gistcast eval &lt;disc&gt; &amp; more" in page
     assert not re.search(r"(src|href)=[\"']?(?!#|data:)|@import|https?://(?!www\.w3\.org/)", page)
     assert page.count("<script") == page.count("</script>")  # the name makes none
+
+
+def test_the_blind_sheet_sets_ours_beside_theirs_at_no_more_bytes(out: Path) -> None:
+    page = (out / "blind.html").read_text()
+    assert not re.search(r"(src|href)=[\"']?(?!#|data:)|@import|https?://", page)
+    assert page.count("<script") == page.count("</script>")  # the name makes none
+    found = re.search(r'id="trials">(.*?)</script>', page, re.S)
+    assert found is not None
+    (trial,) = json.loads(found[1])
+    other = "left" if trial["ours"] == "right" else "right"
+    assert trial["clip"] == NAME and trial[trial["ours"]]["who"] == "gistcast refined"
+    assert trial[other]["who"].split()[0] in ("x264", "vp9")
+    ours, theirs = (int(trial[side]["note"].split()[0]) for side in (trial["ours"], other))
+    assert theirs <= ours <= 3000
 
 
 def test_a_second_run_measures_nothing_again(

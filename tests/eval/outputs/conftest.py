@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gistcast.eval.summary import summarise
 
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 METRICS = ("psnr_rgb", "lpips_alex", "motion_error")
 CLIPS = ("one.mp4", "two.mp4", "three.mp4", "four <!--<script>.mp4", "five.mp4")
 #: (codec, arm, mode) -> gain in dB over the slowest learner, bytes of its smallest payload
@@ -74,3 +85,46 @@ def results() -> dict[str, Any]:
         "summary": summarise(rows, METRICS),
         "rows": rows,
     }
+
+
+@pytest.fixture
+def dump_dom(tmp_path: Path) -> Callable[..., str]:
+    """A page's elements after its scripts ran in Chromium, without a network.
+
+    (page, ready, fragment="") -> HTML; `ready` must be in it.
+    """
+    if not CHROMIUM:
+        pytest.skip("Chromium is not installed")
+
+    def of(page: str, ready: str, fragment: str = "") -> str:
+        path, dom = tmp_path / "page.html", tmp_path / "dom.html"
+        path.write_text(page, encoding="utf-8")
+        _dump(f"{path.as_uri()}#{fragment}", dom, tmp_path / "profile")
+        found = dom.read_text(encoding="utf-8")
+        assert ready in found, "the page's scripts did not finish"
+        return found
+
+    return of
+
+
+def _dump(url: str, dom: Path, profile: Path) -> None:
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
+        "--force-prefers-reduced-motion", "--virtual-time-budget=3000", "--dump-dom", url,
+    ]  # fmt: skip
+    with dom.open("wb") as out:
+        # a session of its own: its children may outlive it, and keep a pipe open for long
+        browser = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            for _ in range(900):
+                if browser.poll() is not None or "</html>" in dom.read_text(errors="ignore")[-99:]:
+                    break
+                time.sleep(0.1)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(browser.pid, signal.SIGKILL)
+            browser.wait()

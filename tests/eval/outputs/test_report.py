@@ -6,15 +6,9 @@ import base64
 import gzip
 import io
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import time
-from contextlib import suppress
+from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,9 +24,6 @@ from gistcast.eval.webp import encode_webp
 
 Results = dict[str, Any]
 OUTSIDE = Outside("their <net>", "", (0.01, 0.02, 0.05), {"psnr_rgb": (20.0, 24.0, 28.0)})
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 _VOID = {"meta", "input", "br", "link", "img", "hr"}
 
 
@@ -188,34 +179,13 @@ def test_pictures_are_lossless() -> None:
 # --- in a browser ---
 
 
-def drive(page: str, folder: Path, **choices: str) -> str:
-    """The page's elements after its scripts ran, with `choices` in the hash; no network."""
-    path, dom = folder / "report.html", folder / "dom.html"
-    path.write_text(page, encoding="utf-8")
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}",
-        "--force-prefers-reduced-motion", "--virtual-time-budget=3000", "--dump-dom",
-        f"{path.as_uri()}#{urlencode(choices)}",
-    ]  # fmt: skip
-    with dom.open("wb") as out:
-        # a session of its own: its children may outlive it, and keep a pipe open for long
-        browser = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            for _ in range(900):
-                if browser.poll() is not None or "</html>" in dom.read_text(errors="ignore")[-99:]:
-                    break
-                time.sleep(0.1)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(browser.pid, signal.SIGKILL)
-            browser.wait()
-    found = dom.read_text(encoding="utf-8")
-    assert 'data-ready="yes"' in found, "the page's scripts did not finish"
-    return found
+Drive = Callable[..., str]
+
+
+@pytest.fixture
+def drive(dump_dom: Callable[..., str]) -> Drive:
+    """The page with `choices` in the hash."""
+    return lambda page, **choices: dump_dom(page, 'data-ready="yes"', urlencode(choices))
 
 
 def bd_of(dom: str, line: str) -> float:
@@ -233,20 +203,16 @@ def python_bd(results: Results, metric: str, against: str, form: str) -> float:
     return float(bd["percent"])
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
-def test_the_page_computes_what_the_library_does(
-    page: str, results: Results, tmp_path: Path
-) -> None:
-    dom = drive(page, tmp_path, anchor="x264 full")
+def test_the_page_computes_what_the_library_does(page: str, results: Results, drive: Drive) -> None:
+    dom = drive(page, anchor="x264 full")
     expected = python_bd(results, "psnr_rgb", "x264 full", "running best")
     assert bd_of(dom, "gistcast sketch") == pytest.approx(expected, abs=0.02)
     assert "their &lt;net&gt; (read)" in dom  # a curve of others says so
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
-def test_choices_change_what_is_shown(page: str, results: Results, tmp_path: Path) -> None:
+def test_choices_change_what_is_shown(page: str, results: Results, drive: Drive) -> None:
     dom = drive(
-        page, tmp_path, metric="lpips_alex", ours="gistcast sketch", anchor="hull, all variants",
+        page, metric="lpips_alex", ours="gistcast sketch", anchor="hull, all variants",
         **{"from": "200", "to": "2000", "cloud": "1"},
     )  # fmt: skip
     expected = python_bd(results, "lpips_alex", "hull, all variants", "sampled")
@@ -261,11 +227,10 @@ def test_choices_change_what_is_shown(page: str, results: Results, tmp_path: Pat
     assert '<option value="1">sketch</option>' in dom  # the strip's sides
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_one_s_own_codec_has_its_board_and_its_curve(
-    page: str, results: Results, tmp_path: Path
+    page: str, results: Results, drive: Drive
 ) -> None:
-    dom = drive(page, tmp_path, ours="mine, best arm", anchor="hull, all variants",
+    dom = drive(page, ours="mine, best arm", anchor="hull, all variants",
                 **{"from": "200", "to": "2000"})  # fmt: skip
     shown = re.findall(r'<div class="boards" data-size="64x64" data-who="([^"]+)">', dom)
     assert shown == ["mine, best arm"]
