@@ -4,7 +4,8 @@
         maximum over space and time --> action (10), surroundings (10)
 
 It reads 4:2:0 planes as the codec has them, so that renders, generated and decoded clips are seen
-alike. What a generator is trained with must not judge it: see `models.guide` for that network.
+alike. What a generator is trained with must not judge it: its guide is another network
+(`train_judge.GUIDE`).
 Source of judging generated video by a classifier of the text's content: Li et al., "Video
 Generation from Text", AAAI 2018.
 """
@@ -75,13 +76,20 @@ class Judge(nn.Module):
     def forward(self, clips: Tensor) -> Verdict:
         """Packed planes (N, 8, 32, 32, 6) on the 8-bit scale -> logits."""
         n, t = clips.shape[:2]
-        x = self.space(with_change(clips).flatten(0, 1).permute(0, 3, 1, 2))
+        x = self.maps(clips)[-1]
         _, c, h, w = x.shape
         moving = self.time(x.reshape(n, t, c, h * w).transpose(1, 2))
         x = x + functional.relu(moving.transpose(1, 2).reshape(n * t, c, h, w))
         x = self.last(x).reshape(n, t, -1, (h // 2) * (w // 2))
         pooled = torch.cat([x.mean((1, 3)), x.amax((1, 3))], 1)
         return Verdict(self.action(pooled), self.surroundings(pooled))
+
+    def maps(self, clips: Tensor) -> list[Tensor]:
+        """What it sees in single frames: (N * T, C, h, w) after each of the first five stages."""
+        out = [with_change(clips).flatten(0, 1).permute(0, 3, 1, 2)]
+        for stage in self.space:
+            out.append(stage(out[-1]))
+        return out[1:]
 
 
 def with_change(clips: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ A chunk is written whole or not at all; a pool that was interrupted goes on wher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from gistcast.models.scenes.labels import Split
 
 FRAMES, STRIDE, SIDE = 16, 2, 64  #: of a clip: every second of 32 frames, 64x64
 _CHUNK = 250
+_UNSEEN = 4  # 8-bit levels that a mask does not count
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ class Pool:
     Attributes:
         planes: uint8 (N, 16, 32, 32, 6), packed as by `gistcast.models.refiner.pack`.
         scenes: N scenes.
+        masks: uint8 (N, 16, 32, 32), 255 where people and what they do are seen; if asked for.
     """
 
     planes: NDArray[np.uint8]
     scenes: list[Scene]
+    masks: NDArray[np.uint8] | None = None
 
     def labels(self, kind: str) -> list[str]:
         """`action`, `surroundings`, `weather` or `caption` of every clip."""
@@ -64,31 +67,55 @@ def render_packed(scene: Scene) -> NDArray[np.uint8]:
     return pack_clip(rgb_to_clip(render(scene, FRAMES, (SIDE, SIDE), stride=STRIDE)))
 
 
-def build_pool(folder: Path, seed: int, split: Split | None, count: int) -> Pool:
+def render_mask(scene: Scene, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Where a rendered scene differs from the same scene without people, (16, 32, 32)."""
+    empty = render_packed(replace(scene, people=()))
+    apart = np.abs(planes.astype(np.int16) - empty).max(-1)
+    return np.asarray(np.clip((apart - _UNSEEN) * 16, 0, 255), np.uint8)
+
+
+def build_pool(
+    folder: Path, seed: int, split: Split | None, count: int, *, masks: bool = False
+) -> Pool:
     """The first `count` clips of a split of the world `seed`, rendered once (32 ms each).
 
     Args:
         folder: of the chunks; worlds and splits have folders of their own in it.
         split: None takes all combinations.
+        masks: render each scene without people too, and keep where that differs.
     """
     base = folder / f"scenes-{seed}-{split or 'all'}"
     base.mkdir(parents=True, exist_ok=True)
     wanted = choose(seed, split)
-    chunks = [
-        _chunk(base / f"{number:03}.safetensors", wanted) for number in range(-(-count // _CHUNK))
-    ]
-    planes = np.concatenate([chunk["planes"] for chunk in chunks])[:count]
-    indices = np.concatenate([chunk["indices"] for chunk in chunks])[:count]
-    return Pool(planes, [sample_scene(seed, int(index)) for index in indices])
+    parts: list[dict[str, NDArray[np.generic]]] = []
+    for number in range(-(-count // _CHUNK)):
+        scenes = list(islice(wanted, _CHUNK))
+        part = _kept(base / f"{number:03}.safetensors", lambda: _planes(scenes))  # noqa: B023
+        if masks:
+            path, planes = base / f"{number:03}-masks.safetensors", part["planes"]
+            part |= _kept(path, lambda: _masks(scenes, planes))  # noqa: B023
+        parts.append(part)
+    whole = {key: np.concatenate([part[key] for part in parts])[:count] for key in parts[0]}
+    known = [sample_scene(seed, int(index)) for index in whole["indices"]]
+    return Pool(whole["planes"], known, whole.get("masks"))
 
 
-def _chunk(path: Path, wanted: Iterator[Scene]) -> dict[str, NDArray[np.generic]]:
-    """The next `_CHUNK` scenes, from disk where they are there already."""
-    scenes = list(islice(wanted, _CHUNK))
+def _planes(scenes: list[Scene]) -> dict[str, NDArray[np.generic]]:
+    indices = np.array([scene.index for scene in scenes])
+    return {"planes": np.stack([render_packed(scene) for scene in scenes]), "indices": indices}
+
+
+def _masks(scenes: list[Scene], planes: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
+    pairs = zip(scenes, planes, strict=True)
+    return {"masks": np.stack([render_mask(scene, clip) for scene, clip in pairs])}
+
+
+def _kept(
+    path: Path, make: Callable[[], dict[str, NDArray[np.generic]]]
+) -> dict[str, NDArray[np.generic]]:
+    """What is on disk at `path`, made and written first where it is not."""
     if not path.is_file():
-        planes = np.stack([render_packed(scene) for scene in scenes])
         temporary = path.with_suffix(".tmp")
-        indices = np.array([scene.index for scene in scenes])
-        save_file({"planes": planes, "indices": indices}, str(temporary))
+        save_file(make(), str(temporary))
         os.replace(temporary, path)
     return load_file(str(path))

@@ -38,6 +38,9 @@ from gistcast.models.training import (
     save_checkpoint,
 )
 
+#: a guide's shape: narrower than the judge, so that a generator cannot fit the judge's own ways
+GUIDE = JudgeConfig((16, 32, 64, 96))
+
 
 @dataclass(frozen=True)
 class JudgeTraining:
@@ -46,8 +49,9 @@ class JudgeTraining:
     Attributes:
         cache: folder for renders.
         run: folder for the checkpoint and the log.
-        world: seed of the scenes; `world + 1` is where accuracy is measured.
+        world: seed of the scenes.
         split: None for all combinations.
+        test: world and split where accuracy is measured.
         clips: renders to learn from.
         steps, batch, rate: length of the schedule, clips a step, peak learning rate.
         noise: most grey levels (standard deviation) of noise added.
@@ -60,6 +64,7 @@ class JudgeTraining:
     run: Path
     world: int = 101
     split: Split | None = None
+    test: tuple[int, Split | None] = (102, None)
     clips: int = 5000
     steps: int = 1500
     batch: int = 16
@@ -69,6 +74,12 @@ class JudgeTraining:
     checkpoint_minutes: float = 2.0
     report_every: int = 50
     network: JudgeConfig = field(default_factory=JudgeConfig)
+
+    @staticmethod
+    def guide(cache: Path, run: Path, world: int, **settings: int) -> JudgeTraining:
+        """A generator's guide: the generator's own renders, so no pair that is held out."""
+        test: tuple[int, Split | None] = (world, "val")
+        return JudgeTraining(cache, run, world, "train", test, seed=11, network=GUIDE, **settings)
 
 
 def augment(planes: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> Tensor:
@@ -91,7 +102,7 @@ def augment(planes: NDArray[np.uint8], noise: float, rng: np.random.Generator) -
 
 
 def _blurred(x: Tensor) -> Tensor:
-    """Luma's four phases half way to their mean: the picture at little more than half resolution."""
+    """Luma's four phases half way to their mean: little more than half resolution."""
     luma = x[..., :4]
     return torch.cat([luma.lerp(luma.mean(-1, keepdim=True), 0.7), x[..., 4:]], -1)
 
@@ -192,7 +203,7 @@ def train_judge(
 
 
 def export_judge(config: JudgeTraining, path: Path, *, clips: int = 1000) -> Accuracy:
-    """Write the averaged network of a run; returns its accuracy on renders of another world.
+    """Write the averaged network of a run; returns its accuracy on the test's renders.
 
     Raises:
         UsageError: the run has no checkpoint.
@@ -207,4 +218,4 @@ def export_judge(config: JudgeTraining, path: Path, *, clips: int = 1000) -> Acc
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(path), metadata={"config": json.dumps(asdict(config.network))})
-    return measure(network, build_pool(config.cache, config.world + 1, config.split, clips))
+    return measure(network, build_pool(config.cache, *config.test, clips))

@@ -1,0 +1,201 @@
+"""Training of stage 1 on scenes.
+
+renders --encoder--+ noise or rounding--> z --> figure, mask, canvas, camera --> gist
+loss = squared error of the gist, more where people are + rate_weight * bits(z | action, place)
+       + the mask's cross-entropy + squared error of the camera, both against the renderer's truth
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gistcast.models.parallel import Group, own_device
+from gistcast.models.scene_batches import Batch, SceneData, gist_of
+from gistcast.models.scene_gist import Layers, SceneGist, SceneGistConfig, ScenePrior
+from gistcast.models.scene_pool import build_pool
+from gistcast.models.training import (
+    Average,
+    Clock,
+    Log,
+    Progress,
+    Trained,
+    learning_rate,
+    load_checkpoint,
+    pick_device,
+    save_checkpoint,
+)
+
+#: squared RGB error of a unit of squared error in each packed plane (four luma phases, Cb, Cr)
+_RGB_WEIGHT = (0.339, 0.339, 0.339, 0.339, 1.50, 1.17)
+
+
+@dataclass(frozen=True)
+class SceneTraining:
+    """Everything a run of either stage depends on.
+
+    Attributes:
+        cache: folder for renders.
+        run: folder for the checkpoint and the log.
+        world: seed of the scenes; only the split `train` is seen.
+        clips: renders to learn from.
+        steps, batch, frames, rate: length of the schedule; clips a step, frames of each; peak
+            learning rate.
+        rate_weight: squared 8-bit RGB levels that a bit of z is worth.
+        people: how much more an error counts where people are.
+        plan: minutes, over all calls, that take the place of `steps` where they are given.
+        seed: of everything, with the step number.
+        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
+        network: shape of stage 1.
+    """
+
+    cache: Path
+    run: Path
+    world: int = 1
+    clips: int = 6000
+    steps: int = 4000
+    plan: float | None = None
+    batch: int = 16
+    frames: int = 6
+    rate: float = 1.5e-3
+    rate_weight: float = 2.0
+    people: float = 5.0
+    seed: int = 1
+    checkpoint_minutes: float = 2.0
+    report_every: int = 50
+    network: SceneGistConfig = field(default_factory=SceneGistConfig)
+
+    def data(self) -> SceneData:
+        """The training renders."""
+        return SceneData.of(build_pool(self.cache, self.world, "train", self.clips, masks=True))
+
+
+class GistLoss(NamedTuple):
+    """Means over clips.
+
+    Attributes:
+        error: weighted squared RGB error.
+        bits: of z.
+        mask, camera: see the module.
+    """
+
+    error: Tensor
+    bits: Tensor
+    mask: Tensor
+    camera: Tensor
+
+
+def gist_loss(layers: Layers, bits: Tensor, batch: Batch, people: float) -> GistLoss:
+    """Compare what stage 1 drew with the renders."""
+    target = gist_of(batch.window)
+    where = functional.avg_pool2d(batch.mask[..., 0], 2)[..., None]
+    weight = 1 + (people - 1) * where
+    plane = target.new_tensor(_RGB_WEIGHT)
+    error = ((layers.gist - target).square() @ plane)[..., None] * weight
+    return GistLoss(
+        error.sum() / weight.sum(),
+        bits.sum(1).mean(),
+        functional.binary_cross_entropy_with_logits(layers.mask, where),
+        (layers.camera - batch.camera).square().mean(),
+    )
+
+
+class GistTrainer:
+    """One run; `step()` trains on one batch."""
+
+    def __init__(self, config: SceneTraining, device: torch.device) -> None:
+        self.config, self.device, self.group = config, device, Group(device)
+        torch.manual_seed(config.seed)
+        self.network = SceneGist(config.network).to(device, memory_format=torch.channels_last)
+        self.prior = ScenePrior(config.network).to(device)
+        self.average = Average(self.network, 0.999)
+        gist = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=1e-2)
+        prior = torch.optim.AdamW(self.prior.parameters(), 1e-2, weight_decay=1e-3)
+        self.parts = {
+            "gist": Trained(self.network, gist, self.average),
+            "prior": Trained(self.prior, prior),
+        }
+        self.progress = load_checkpoint(config.run / "checkpoint", self.parts)
+        self.data = config.data()
+
+    def step(self) -> dict[str, float]:
+        """Train on one batch; returns the figures to log."""
+        config, started = self.config, time.monotonic()
+        rng = np.random.default_rng([config.seed, self.progress.step, self.group.rank])
+        batch = self.data.sample(config.batch, config.frames, rng, apart=True).to(self.device)
+        z = self.network.encoder(batch.anchors, batch.said)
+        noise = torch.from_numpy(rng.random(z.shape, np.float32)).to(self.device) - 0.5
+        noisy = z + noise
+        layers = self.network.decode(noisy, batch.said, batch.times)
+        bits = self.prior.bits(noisy, batch.said)
+        share = self.progress.share(config.steps, config.plan)
+        parts = gist_loss(layers, bits, batch, config.people)
+        # few bits at first: what the words say must not be learnt from z
+        rate = config.rate_weight * (1 + 2 * max(0.0, 1 - 8 * share))
+        loss = (parts.error + rate * parts.bits) / 200 + parts.mask + 2 * parts.camera
+        for name, part in self.parts.items():
+            peak = config.rate if name == "gist" else 1e-2
+            for group in part.optimizer.param_groups:
+                group["lr"] = learning_rate(self.progress.step, share, peak)
+            part.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        everything = [*self.network.parameters(), *self.prior.parameters()]
+        self.group.average(everything)
+        torch.nn.utils.clip_grad_norm_(everything, 2.0)
+        for part in self.parts.values():
+            part.optimizer.step()
+        self.average.update(self.network)
+        self.progress.step += 1
+        self.progress.seconds += time.monotonic() - started
+        return {name: float(value.detach()) for name, value in parts._asdict().items()}
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        if self.group.first:
+            save_checkpoint(self.config.run / "checkpoint", self.progress, self.parts)
+
+
+class Trainer(NamedTuple):
+    """What `run_steps` needs of a trainer."""
+
+    step: Callable[[], dict[str, float]]
+    save: Callable[[], None]
+    progress: Progress
+    group: Group
+
+
+def train_scene_gist(config: SceneTraining, *, minutes: float, device: str = "auto") -> int:
+    """Train, or go on training, for some minutes or until `config.steps`.
+
+    Returns:
+        The number of steps done in all.
+    """
+    run = GistTrainer(config, pick_device(own_device(device)))
+    trainer = Trainer(run.step, run.save, run.progress, run.group)
+    return run_steps(config, trainer, minutes)
+
+
+def run_steps(config: SceneTraining, trainer: Trainer, minutes: float) -> int:
+    """Steps, log rows and checkpoints until the schedule or the time is over."""
+    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
+    rows: list[dict[str, float]] = []
+    progress, group = trainer.progress, trainer.group
+    while progress.share(config.steps, config.plan) < 1 and not group.agree(clock.over):
+        rows.append(trainer.step())
+        if progress.step % config.report_every == 0 and group.first:
+            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+            log.write(step=progress.step, seconds=progress.seconds, **means)
+            rows.clear()
+        if clock.elapsed - saved > config.checkpoint_minutes * 60:
+            trainer.save()
+            saved = clock.elapsed
+    trainer.save()
+    return progress.step
