@@ -10,7 +10,8 @@ from gistcast.stream.assemble import Limits, ReceivedClip
 from gistcast.stream.link import Link, StreamError
 from gistcast.stream.network import Network, parse_network
 from gistcast.stream.receiver import ClipSink, ReceiveSettings, ReceiveSummary
-from gistcast.stream.sender import ClipSource, SendSettings, SendSummary, SourceClip
+from gistcast.stream.sender import ClipSource, SendSettings, SourceClip
+from gistcast.stream.sent import Fit, SendSummary
 from gistcast.stream.session import receive, send
 from gistcast.stream.sinks import ClipDecoder, ClipWriter, GistSink, Tee, VideoSink
 from gistcast.stream.sources import ClipEncoder, EncodedSource, GistSource
@@ -22,6 +23,7 @@ __all__ = [
     "ClipSource",
     "ClipWriter",
     "EncodedSource",
+    "Fit",
     "GistSink",
     "GistSource",
     "Limits",

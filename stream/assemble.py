@@ -1,15 +1,17 @@
 """Messages back into clips, whatever arrives: no socket, no clock of its own, no exceptions.
 
     CLIP markers (ordered, reliable) ---> queue of pending clips --- complete or due ---> clips
-    PACKETS, FRAGMENT, PARITY (any order, some never) ---^
+    COPY of a marker, PIECE, PARITY (any order, some never) ---^
 
 A pending clip is handed out, in order, as soon as every layer that its marker names is there, or
-when it is due: `grace` after the last that can be hoped for. Everything that a peer can make
-grow is bounded by `Limits`.
+when it is due: `grace` after the last that can be hoped for. A clip known by a copy alone waits
+for the markers before it, for there may be clips that nobody has heard of. Everything that a
+peer can make grow is bounded by `Limits`.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field, replace
 
 from gistcast.codec.errors import CorruptError
@@ -19,9 +21,8 @@ from gistcast.stream.messages import (
     MAX_CLIP_MESSAGES,
     ClipMarker,
     End,
-    Fragment,
-    Packets,
     Parity,
+    Piece,
     parse_message,
 )
 
@@ -87,12 +88,21 @@ class Counters:
 
 @dataclass
 class _Pending:
-    """A clip being collected; `messages` is keyed by sequence number."""
+    """A clip being collected.
+
+    Attributes:
+        messages: by sequence number.
+        packets: by layer, with their bytes.
+        joined: the bytes behind those packets, up to message `next`, the first that is missing.
+        broken: what follows is no packet.
+    """
 
     messages: dict[int, bytes] = field(default_factory=dict)
-    fragments: dict[int, dict[int, Fragment]] = field(default_factory=dict)
     parities: list[Parity] = field(default_factory=list)
     packets: dict[int, tuple[Packet, bytes]] = field(default_factory=dict)
+    joined: bytes = b""
+    next: int = 0
+    broken: bool = False
     size: int = 0
     marker: ClipMarker | None = None
     due: float = float("inf")
@@ -132,6 +142,7 @@ class Assembler:
         self._clips: dict[int, _Pending] = {}
         self._order: list[int] = []  # announced, not handed out
         self._newest = first - 1  # newest announced clip
+        self._certain = first - 1  # newest clip whose marker itself came: none is missing before
         self._done = first - 1  # newest clip handed out
         self._held = 0
 
@@ -140,24 +151,33 @@ class Assembler:
         """Number of the newest clip that was handed out."""
         return self._done
 
-    def mark(self, marker: ClipMarker, now: float) -> None:
-        """Take a CLIP marker, and the packets it carries."""
-        if marker.clip <= self._newest:
-            self.counters.malformed += 1
+    def mark(self, marker: ClipMarker, now: float, *, copy: bool = False) -> None:
+        """Take a CLIP marker, or a copy of one, and the packets it carries."""
+        if not copy:
+            if marker.clip <= self._certain:
+                self.counters.malformed += 1
+                return
+            self._certain = marker.clip
+        pending = self._clips.get(marker.clip)
+        if marker.clip <= self._done or (pending is not None and pending.marker is not None):
+            self.counters.duplicates += 1
             return
-        self._soon(self._order, now)  # what preceded the marker has been sent
-        pending = self._clips.setdefault(marker.clip, _Pending())
+        if pending is None:
+            pending = self._clips[marker.clip] = _Pending()
+        self._soon([n for n in self._order if n < marker.clip], now)  # those have been sent
         pending.marker = marker
         pending.due = now + marker.spread / 1000 + self._limits.grace
-        self._newest = marker.clip
-        self._order.append(marker.clip)
-        self._take_packets(pending, marker.clip, marker.packets)
+        self._newest = max(self._newest, marker.clip)
+        insort(self._order, marker.clip)
+        pending.joined = marker.packets
+        self._join(pending, marker.clip)
         if pending.tail_arrived():
             self._soon([marker.clip], now)
         if len(self._order) > self._limits.clips:
+            self._certain = max(self._certain, self._order[0])
             self._clips[self._order[0]].due = now
 
-    def take(self, message: Packets | Fragment | Parity, data: bytes, now: float) -> None:
+    def take(self, message: Piece | Parity, data: bytes, now: float) -> None:
         """Take a data message, parsed and as it was (`data`)."""
         number = self._unwrap(message.clip)
         if number <= self._done:
@@ -183,12 +203,13 @@ class Assembler:
         """Take the end of the stream: what is missing gets `grace` more."""
         del message  # its counts are statistics
         self.ended = True
+        self._certain = self._newest
         self._soon(self._order, now)
 
     def ready(self, now: float) -> list[ReceivedClip]:
         """Clips to hand out now, in order."""
         out = []
-        while self._order:
+        while self._order and not self._blocked():
             pending = self._clips[self._order[0]]
             if not pending.complete() and pending.due > now:
                 break
@@ -201,7 +222,13 @@ class Assembler:
 
     def next_due(self) -> float | None:
         """When `ready` should be asked again, even if nothing arrives; None: no clip waits."""
-        return self._clips[self._order[0]].due if self._order else None
+        if not self._order or self._blocked():
+            return None
+        return self._clips[self._order[0]].due
+
+    def _blocked(self) -> bool:
+        """Whether clips may be missing before the next one."""
+        return self._order[0] > max(self._certain, self._done + 1)
 
     def _soon(self, numbers: list[int], now: float) -> None:
         for number in numbers:
@@ -228,42 +255,43 @@ class Assembler:
         half = CLIP_NUMBER_PERIOD // 2
         return expected + (clip - expected + half) % CLIP_NUMBER_PERIOD - half
 
-    def _keep(
-        self, pending: _Pending, number: int, message: Packets | Fragment, data: bytes
-    ) -> None:
+    def _keep(self, pending: _Pending, number: int, message: Piece, data: bytes) -> None:
         pending.messages[message.seq] = data
-        self._charge(pending, len(data))
-        if isinstance(message, Packets):
-            self._take_packets(pending, number, message.body)
-            return
-        start = message.seq - message.index
-        pieces = pending.fragments.setdefault(start, {})
-        pieces[message.index] = message
-        if any(piece.count != message.count for piece in pieces.values()):
-            self.counters.malformed += 1
-            del pending.fragments[start]
-        elif len(pieces) == message.count:
-            del pending.fragments[start]
-            whole = b"".join(pieces[index].body for index in range(message.count))
-            self._take_packets(pending, number, whole)
+        self._charge(pending, 2 * len(data))  # joined, and for parity
+        self._join(pending, number)
 
-    def _take_packets(self, pending: _Pending, number: int, body: bytes) -> None:
-        offset = 0
+    def _join(self, pending: _Pending, number: int) -> None:
+        """Add the messages that now follow without a gap, and take the packets in them."""
+        while pending.marker is not None and pending.next in pending.messages:
+            piece = parse_message(pending.messages[pending.next])
+            assert isinstance(piece, Piece)  # nothing else is kept
+            pending.joined += piece.body
+            pending.next += 1
+        if pending.marker is not None and not pending.broken:
+            self._take_packets(pending, number)
+
+    def _take_packets(self, pending: _Pending, number: int) -> None:
+        assert pending.marker is not None
+        complete = pending.next == pending.marker.messages
+        body, offset = pending.joined, 0
         while offset < len(body):
             start = offset
             try:
                 packet, offset = parse_packet(body, offset, self._header)
-            except CorruptError:
-                self.counters.malformed += 1
-                return
+            except CorruptError as error:
+                # cut off until everything is there, if not damaged
+                pending.broken = complete or error.field == "crc32c"
+                self.counters.malformed += pending.broken
+                break
             if isinstance(packet, Chunk):
                 continue
             if packet.clip != number % CLIP_NUMBER_PERIOD:
                 self.counters.malformed += 1
-            elif packet.layer not in pending.packets:  # else a copy, against loss
+            elif packet.layer not in pending.packets:
                 self.counters.packets += 1
                 unwrapped = replace(packet, clip=number)
                 pending.packets[packet.layer] = (unwrapped, body[start:offset])
+        pending.joined = body[offset:]
 
     def _add_parity(self, pending: _Pending, number: int, parity: Parity) -> None:
         covered = sum(p.count for p in pending.parities)
@@ -289,7 +317,7 @@ class Assembler:
             message = parse_message(data) if data else None
         except CorruptError:
             message = None
-        if data is None or not isinstance(message, (Packets, Fragment)) or message.seq != lost[0]:
+        if data is None or not isinstance(message, Piece) or message.seq != lost[0]:
             self.counters.malformed += 1
             return
         self.counters.recovered += 1

@@ -1,11 +1,16 @@
-"""The packets of a clip, cut and bundled into messages; parity over groups of them.
+"""The packets of a clip, cut into messages; parity over groups of them.
 
-packets -> reliable layers: into the CLIP marker, or messages on the control channel
-        -> residual layers: small ones bundled, big ones cut -> messages [-> parity]
+packets, back to back -> as much as fits into the CLIP marker, reliably
+                      -> text and latent that do not: messages on the control channel
+                      -> the rest: pieces of equal size on the channel that loses [-> parity]
+
+A decoder uses layers up to the first gap, so nothing would be gained by pieces that end where
+layers do; every message is full instead.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,15 +19,12 @@ from gistcast.codec.packet import RESIDUAL, Packet
 from gistcast.stream.messages import (
     MAX_CLIP_MESSAGES,
     MAX_MESSAGE,
-    Fragment,
-    Kind,
-    Packets,
     Parity,
+    Piece,
 )
 
-MARKER_ROOM = 1000  #: bytes of reliable packets that travel inside the CLIP marker
-_PACKETS_HEAD = 4  # kind, clip, seq of up to two bytes
-_FRAGMENT_HEAD = 8  # the same, index and count of up to two bytes each
+MARKER_ROOM = 1040  #: bytes of packets that travel inside the CLIP marker
+_PIECE_HEAD = 4  # kind, clip, seq of up to two bytes
 _PARITY_HEAD = 8  # kind, clip, first and count of up to two bytes each, the length's two
 
 
@@ -31,7 +33,7 @@ class ClipMessages:
     """What a clip becomes on the wire.
 
     Attributes:
-        inline: serialised reliable packets for the CLIP marker (empty when they do not fit).
+        inline: the beginning of the serialised packets, for the CLIP marker.
         control: further messages for the reliable channel.
         residual: messages for the channel that loses, parity included.
         numbered: messages with a sequence number, in `control` and `residual` together.
@@ -47,9 +49,7 @@ class ClipMessages:
     payload_bytes: int
 
 
-def cut_clip(
-    packets: Sequence[Packet], header: bytes, *, protect: int = 0, base_copies: int = 0
-) -> ClipMessages:
+def cut_clip(packets: Sequence[Packet], header: bytes, *, protect: int = 0) -> ClipMessages:
     """Serialise the packets of one clip for the stream `header` and cut them into messages.
 
     Args:
@@ -57,71 +57,36 @@ def cut_clip(
         header: the stream's header, which the packets' CRC covers.
         protect: add a parity message after every `protect` residual messages (0: none;
             1 sends everything twice).
-        base_copies: send the first residual layer so many more times, each in another message.
 
     Raises:
         LimitError: the clip needs more than `MAX_CLIP_MESSAGES` messages.
     """
     clip = packets[0].clip if packets else 0
-    reliable = [p.to_bytes(header) for p in packets if p.layer < RESIDUAL]
-    lossy = [p.to_bytes(header) for p in packets if p.layer >= RESIDUAL]
-    inline, control = b"".join(reliable), list[bytes]()
-    if len(inline) > MARKER_ROOM:
-        inline, control = b"", _cut(clip, reliable, 0, MAX_MESSAGE)
+    reliable = b"".join(p.to_bytes(header) for p in packets if p.layer < RESIDUAL)
+    lossy = b"".join(p.to_bytes(header) for p in packets if p.layer >= RESIDUAL)
+    inline = reliable[:MARKER_ROOM]
+    control = _pieces(clip, reliable[MARKER_ROOM:], 0, MAX_MESSAGE)
+    # the marker travels anyway: what it takes along saves a message, and is not lost
+    taken = max(0, MARKER_ROOM - len(reliable))
+    inline += lossy[:taken]
     room = MAX_MESSAGE - (_PARITY_HEAD if protect else 0)
-    residual = _cut(clip, lossy, len(control), room)
-    if lossy and len(lossy[0]) <= room - _PACKETS_HEAD:
-        _repeat(clip, lossy[0], residual, len(control), room, base_copies)
+    residual = _pieces(clip, lossy[taken:], len(control), room)
     numbered = len(control) + len(residual)
     if numbered > MAX_CLIP_MESSAGES:
         raise LimitError(f"clip {clip} needs {numbered} messages; at most {MAX_CLIP_MESSAGES}")
     if protect:
         residual = _with_parity(clip, residual, len(control), protect)
     layers = sum(1 << layer for layer in {p.layer for p in packets})
-    size = sum(map(len, reliable)) + sum(map(len, lossy))
+    size = len(reliable) + len(lossy)
     return ClipMessages(inline, control, residual, numbered, layers, size)
 
 
-def _cut(clip: int, packets: Iterable[bytes], seq: int, room: int) -> list[bytes]:
-    """Messages of at most `room` bytes, numbered from `seq`: small packets share a message
-    (a prefix of layers gains nothing from its parts arriving apart), big ones are cut."""
-    out: list[bytes] = []
-    bundle = b""
-    for packet in packets:
-        if bundle and len(bundle) + len(packet) > room - _PACKETS_HEAD:
-            out.append(Packets(clip, seq + len(out), bundle).to_bytes())
-            bundle = b""
-        if len(packet) <= room - _PACKETS_HEAD:
-            bundle += packet
-            continue
-        size = room - _FRAGMENT_HEAD
-        pieces = [packet[at : at + size] for at in range(0, len(packet), size)]
-        for index, piece in enumerate(pieces):
-            number = seq + len(out)
-            out.append(Fragment(clip, number, index, len(pieces), piece).to_bytes())
-    if bundle:
-        out.append(Packets(clip, seq + len(out), bundle).to_bytes())
-    return out
-
-
-def _repeat(
-    clip: int, base: bytes, messages: list[bytes], seq: int, room: int, copies: int
-) -> None:
-    """Put copies of a packet into the last messages that have room for it, or into new ones.
-
-    Only bundles take one: behind the piece of another packet it could not be told apart. The
-    first message has the original.
-    """
-    hosts = list(range(len(messages) - 1, 0, -1))
-    for _ in range(copies):
-        while hosts and not (
-            messages[hosts[0]][0] == Kind.PACKETS and len(messages[hosts[0]]) + len(base) <= room
-        ):
-            hosts.pop(0)
-        if hosts:
-            messages[hosts.pop(0)] += base
-        else:
-            messages.append(Packets(clip, seq + len(messages), base).to_bytes())
+def _pieces(clip: int, data: bytes, seq: int, room: int) -> list[bytes]:
+    """Messages of at most `room` bytes and about equal size, numbered from `seq`."""
+    count = math.ceil(len(data) / (room - _PIECE_HEAD))
+    size = math.ceil(len(data) / count) if count else 1
+    starts = range(0, len(data), size)
+    return [Piece(clip, seq + k, data[at : at + size]).to_bytes() for k, at in enumerate(starts)]
 
 
 def _with_parity(clip: int, messages: list[bytes], seq: int, group: int) -> list[bytes]:

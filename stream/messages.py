@@ -2,12 +2,12 @@
 
     HEADER    version:1  epoch:8  first:varint  stream header
     CLIP      clip, frames, pts + 1, layers, messages, sent, age, spread: varints  packets
-    PACKETS   clip:1  seq:varint  whole packets, back to back
-    FRAGMENT  clip:1  seq:varint  index:varint  count:varint  a piece of one packet
+    PIECE     clip:1  seq:varint  what follows of the clip's packets
     PARITY    clip:1  first:varint  count:varint  XOR of (length:2 message) over the group
     END       next clip, messages: varints
-    REPORT    finished:1  then varints, in the order of `Report`
+    REPORT    finished:1  then varints, in the order of `Report`, arrivals last
     PING      nothing
+    COPY      as CLIP
 
 Every message starts with its kind in one byte and is at most `MAX_MESSAGE` bytes long. Unknown
 kinds and surplus bytes behind the fields of END, REPORT and PING are ignored, so that later
@@ -18,20 +18,22 @@ versions can add to them. `docs/streaming.md` is the reference; packets are thos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from enum import IntEnum
 
 from gistcast.codec.clip import MAX_FRAMES
 from gistcast.codec.errors import CorruptError, LimitError
 from gistcast.codec.packet import MAX_LAYER, MAX_PTS, get_varint, put_varint
 
-VERSION = 1
+VERSION = 2
 MAX_MESSAGE = 1100  #: bytes; larger messages are split by SCTP and lost by halves
 MAX_STREAM_HEADER = 1024  #: bytes
 MAX_CLIP = 1 << 40
-MAX_CLIP_MESSAGES = 4096  #: fragments and bundles of one clip
+MAX_CLIP_MESSAGES = 4096  #: pieces of one clip
 MAX_MILLISECONDS = 1 << 40
 MAX_COUNT = 1 << 56
+MAX_ARRIVALS = 128  #: of a report; older ones are left out
+TICKS = 10_000  #: of arrival times, a second
 
 
 class Kind(IntEnum):
@@ -39,12 +41,12 @@ class Kind(IntEnum):
 
     HEADER = 1
     CLIP = 2
-    PACKETS = 3
-    FRAGMENT = 4
+    PIECE = 3
     PARITY = 5
     END = 6
     REPORT = 7
     PING = 8
+    COPY = 9
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,11 @@ class ClipMarker:
         frames: frames in the clip.
         pts: presentation time, when it does not follow from the clip number.
         layers: bit k is set when layer k belongs to the clip.
-        messages: PACKETS and FRAGMENT messages that follow for the clip (parity not counted).
+        messages: PIECE messages that follow for the clip (parity not counted).
         sent: when the marker was handed to the channel, in ms since the epoch.
         age: ms from the capture of the clip's last frame to `sent`.
         spread: ms within which the sender expects to have sent the clip's messages.
-        packets: whole packets of the reliable layers, back to back, when they fit.
+        packets: the clip's packets, back to back; what does not fit goes on in PIECE messages.
     """
 
     clip: int
@@ -108,8 +110,8 @@ class ClipMarker:
 
 
 @dataclass(frozen=True)
-class Packets:
-    """Whole packets of one clip; `clip` is the number modulo 256, `seq` counts in the clip."""
+class Piece:
+    """Piece `seq` of what follows the CLIP marker; `clip` is the number modulo 256."""
 
     clip: int
     seq: int
@@ -117,23 +119,7 @@ class Packets:
 
     def to_bytes(self) -> bytes:
         """Serialise."""
-        return bytes([Kind.PACKETS, self.clip & 0xFF]) + put_varint(self.seq) + self.body
-
-
-@dataclass(frozen=True)
-class Fragment:
-    """Piece `index` of `count` of a packet too big for one message; consecutive `seq`."""
-
-    clip: int
-    seq: int
-    index: int
-    count: int
-    body: bytes
-
-    def to_bytes(self) -> bytes:
-        """Serialise."""
-        fields = _varints((self.seq, self.index, self.count))
-        return bytes([Kind.FRAGMENT, self.clip & 0xFF]) + fields + self.body
+        return bytes([Kind.PIECE, self.clip & 0xFF]) + put_varint(self.seq) + self.body
 
 
 @dataclass(frozen=True)
@@ -165,8 +151,35 @@ class End:
 
 
 @dataclass(frozen=True)
+class Copied:
+    """A CLIP marker on the channel that loses, where it waits for none before it: there may be
+    clips that nobody has heard of."""
+
+    marker: ClipMarker
+
+    def to_bytes(self) -> bytes:
+        """Serialise."""
+        return bytes([Kind.COPY]) + self.marker.to_bytes()[1:]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """When a message came.
+
+    Attributes:
+        clip: number modulo 256.
+        index: 0 for the CLIP marker, 1 + seq for PIECE.
+        ticks: on the receiver's own clock, in units of 1 / TICKS s.
+    """
+
+    clip: int
+    index: int
+    ticks: int
+
+
+@dataclass(frozen=True)
 class Report:
-    """What the receiver tells the sender, every half second and after its last clip.
+    """What the receiver tells the sender, about once a second and after its last clip.
 
     Attributes:
         finished: all clips are written; the sender may hang up.
@@ -175,6 +188,8 @@ class Report:
         complete, partial, concealed: clips with all layers, some, and none.
         missing: announced messages that did not come in time, after repair by parity.
         recovered: messages rebuilt from parity.
+        assembled: number of the first clip that is still waited for.
+        arrivals: since the report before, in order of time.
     """
 
     finished: bool
@@ -186,11 +201,18 @@ class Report:
     concealed: int
     missing: int
     recovered: int
+    assembled: int = 0
+    arrivals: tuple[Arrival, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Serialise."""
-        finished, *counts = astuple(self)
-        return bytes([Kind.REPORT, finished]) + _varints(counts)
+        finished, *counts = astuple(replace(self, arrivals=()))[:-1]
+        out = bytes([Kind.REPORT, finished]) + _varints((*counts, len(self.arrivals)))
+        before = 0
+        for arrival in self.arrivals:
+            out += bytes([arrival.clip & 0xFF]) + _varints((arrival.index, arrival.ticks - before))
+            before = arrival.ticks
+        return out
 
 
 @dataclass(frozen=True)
@@ -202,7 +224,7 @@ class Ping:
         return bytes([Kind.PING])
 
 
-Message = Header | ClipMarker | Packets | Fragment | Parity | End | Report | Ping
+Message = Header | ClipMarker | Copied | Piece | Parity | End | Report | Ping
 
 
 def parse_message(data: bytes) -> Message | None:
@@ -258,19 +280,11 @@ def _clip(data: bytes) -> ClipMarker:
     return ClipMarker(clip, frames, shown, layers, messages, sent, age, spread, data[offset:])
 
 
-def _packets(data: bytes) -> Packets:
+def _piece(data: bytes) -> Piece:
     seq, offset = get_varint(data, 2, MAX_CLIP_MESSAGES - 1, "seq")
-    return Packets(data[1], seq, data[offset:])
-
-
-def _fragment(data: bytes) -> Fragment:
-    limits = dict.fromkeys(("seq", "index"), MAX_CLIP_MESSAGES - 1)
-    (seq, index, count), offset = _read(data, 2, limits | {"count": MAX_CLIP_MESSAGES})
-    if not index < count or index > seq:
-        raise CorruptError(f"fragment {index} of {count} at {seq}", field="index", offset=2)
     if offset == len(data):
-        raise CorruptError("fragment is empty", field="body", offset=offset)
-    return Fragment(data[1], seq, index, count, data[offset:])
+        raise CorruptError("piece is empty", field="body", offset=offset)
+    return Piece(data[1], seq, data[offset:])
 
 
 def _parity(data: bytes) -> Parity:
@@ -291,13 +305,26 @@ def _report(data: bytes) -> Report:
         raise CorruptError("finished is neither 0 nor 1", field="finished", offset=1)
     names = ("messages", "received_bytes", "complete", "partial", "concealed", "missing")
     limits = {"clip": MAX_CLIP} | dict.fromkeys((*names, "recovered"), MAX_COUNT)
-    values, _ = _read(data, 2, limits)
-    return Report(bool(data[1]), *values)
+    limits |= {"assembled": MAX_CLIP, "arrivals": MAX_ARRIVALS}
+    (*values, count), offset = _read(data, 2, limits)
+    return Report(bool(data[1]), *values, _arrivals(data, offset, count))
+
+
+def _arrivals(data: bytes, offset: int, count: int) -> tuple[Arrival, ...]:
+    out, ticks = [], 0
+    for _ in range(count):
+        if offset >= len(data):
+            raise CorruptError("message is truncated", field="arrivals", offset=offset)
+        clip = data[offset]
+        limits = {"index": MAX_CLIP_MESSAGES + 1, "ticks": MAX_COUNT}
+        (index, delta), offset = _read(data, offset + 1, limits)
+        ticks += delta
+        out.append(Arrival(clip, index, ticks))
+    return tuple(out)
 
 
 _DATA_KINDS: dict[int, Callable[[bytes], Message]] = {
-    Kind.PACKETS: _packets,
-    Kind.FRAGMENT: _fragment,
+    Kind.PIECE: _piece,
     Kind.PARITY: _parity,
 }
 _CONTROL_KINDS: dict[int, Callable[[bytes], Message]] = {
@@ -306,4 +333,5 @@ _CONTROL_KINDS: dict[int, Callable[[bytes], Message]] = {
     Kind.END: _end,
     Kind.REPORT: _report,
     Kind.PING: lambda _: Ping(),
+    Kind.COPY: lambda data: Copied(_clip(data)),
 }

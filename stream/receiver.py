@@ -14,21 +14,28 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.codec.packet import CLIP_NUMBER_PERIOD
 from gistcast.stream.assemble import Assembler, Counters, Limits, ReceivedClip
 from gistcast.stream.link import ChannelName, Link, StreamError
 from gistcast.stream.messages import (
+    MAX_ARRIVALS,
+    TICKS,
+    Arrival,
     ClipMarker,
+    Copied,
     End,
-    Fragment,
     Header,
-    Packets,
     Parity,
+    Piece,
     Report,
     parse_message,
 )
 
-_REPORT_SECONDS = 0.5
-_REPORT_CLIPS = 4
+_REPORT_SECONDS = 1.0  # at least, between reports of clips that had it hard
+_CALM_SECONDS = 2.0  # the same where the link was quick and lost nothing
+_QUIET_SECONDS = 5.0  # at most, between reports of anything
+_QUICK_SECONDS = 0.1  # from a clip's first message to its last: more, and the link is the limit
+_REPORT_CLIPS = 4  # written, for a sender that waits for them
 _EARLY_MESSAGES = 512
 _DELAYS = 4096
 
@@ -147,9 +154,12 @@ class Receiver:
         self._more = asyncio.Event()
         self._over = False  # nothing will be added to the backlog
         self._next = 0  # first clip not written
-        self._unreported = 0
+        self._unreported = 0  # clips written
+        self._arrivals: deque[Arrival] = deque(maxlen=MAX_ARRIVALS)  # not reported
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-decode")
         self._loop = asyncio.get_running_loop()
+        self._started = self._reported = self._loop.time()
+        self._fresh = self._hard = False  # a clip was handed on since the last report, and how
 
     async def run(self) -> ReceiveSummary:
         """Receive until the end of the stream, or until the sender is gone.
@@ -160,7 +170,6 @@ class Receiver:
             StreamError: the sender was gone before a stream began.
             GistcastError: whatever the sink raises.
         """
-        started = self._loop.time()
         consumer: asyncio.Task[None] | None = None
         try:
             header = await self._await_header()
@@ -177,7 +186,7 @@ class Receiver:
                 await asyncio.gather(consumer, return_exceptions=True)
             self._worker.shutdown(wait=False, cancel_futures=True)
             self._update()
-            self.summary.seconds = round(self._loop.time() - started, 3)
+            self.summary.seconds = round(self._loop.time() - self._started, 3)
         return self.summary
 
     async def _await_header(self) -> Header:
@@ -201,18 +210,17 @@ class Receiver:
         """Assemble until the end (True) or until the sender is gone (False)."""
         assembler = self._assembler
         assert assembler is not None
-        heard = reported = self._loop.time()
+        heard = self._loop.time()
         while not consumer.done():
             now = self._loop.time()
             self._hand_over(assembler.ready(now))
             if assembler.ended and assembler.next_due() is None:
                 return True
-            if now - reported >= _REPORT_SECONDS:
+            if self._report_due(now):
                 self._report()
-                reported = now
             if now - heard > self._settings.silence:
                 break
-            wait = _REPORT_SECONDS
+            wait = _REPORT_SECONDS / 4
             if (due := assembler.next_due()) is not None:
                 wait = min(wait, max(0.0, due - now) + 0.001)
             try:
@@ -247,14 +255,42 @@ class Receiver:
         assert assembler is not None
         message = self._parse(data, counted=counted)
         if isinstance(message, ClipMarker):
+            self._arrived(message.clip, 0, now)
             assembler.mark(message, now)
-        elif isinstance(message, (Packets, Fragment, Parity)):
+        elif isinstance(message, Copied):
+            assembler.mark(message.marker, now, copy=True)
+        elif isinstance(message, (Piece, Parity)):
+            if isinstance(message, Piece):
+                self._arrived(message.clip, 1 + message.seq, now)
             assembler.take(message, data, now)
         elif isinstance(message, End):
             assembler.end(message, now)
 
+    def _arrived(self, clip: int, index: int, now: float) -> None:
+        ticks = int((now - self._started) * TICKS)
+        self._arrivals.append(Arrival(clip % CLIP_NUMBER_PERIOD, index, ticks))
+
+    def _report_due(self, now: float) -> bool:
+        """Whether it is time: behind a clip, at most once a second, since every report costs its
+        acknowledgement on the way up; more rarely while all is well; and where clips are slow in
+        coming."""
+        since = now - self._reported
+        if since < _REPORT_SECONDS or since >= _QUIET_SECONDS:
+            return since >= _QUIET_SECONDS
+        if self._fresh and (self._hard or since >= _CALM_SECONDS):
+            return True
+        oldest = self._arrivals[0].ticks / TICKS if self._arrivals else now
+        return now - self._started - oldest > _CALM_SECONDS
+
+    def _was_hard(self, clip: ReceivedClip) -> bool:
+        """Whether the sender should hear of it soon: something was lost or took its time."""
+        wire = clip.number % CLIP_NUMBER_PERIOD
+        ticks = [arrival.ticks for arrival in self._arrivals if arrival.clip == wire]
+        return bool(clip.missing) or (bool(ticks) and ticks[-1] - ticks[0] > _QUICK_SECONDS * TICKS)
+
     def _hand_over(self, clips: list[ReceivedClip]) -> None:
         for clip in clips:
+            self._fresh, self._hard = True, self._hard or self._was_hard(clip)
             summary = self.summary
             summary.clips += 1
             summary.frames += clip.frames
@@ -317,7 +353,10 @@ class Receiver:
     def _report(self, *, finished: bool = False) -> None:
         """Tell the sender how it goes; a sender that is gone needs no report."""
         self._update()
-        self._unreported = 0
+        self._unreported, self._reported = 0, self._loop.time()
+        self._fresh = self._hard = False
+        arrivals = tuple(self._arrivals)
+        self._arrivals.clear()
         summary = self.summary
         report = Report(
             finished=finished,
@@ -329,6 +368,8 @@ class Receiver:
             concealed=summary.concealed,
             missing=summary.counters.missing,
             recovered=summary.counters.recovered,
+            assembled=self._assembler.done + 1 if self._assembler else 0,
+            arrivals=arrivals,
         )
         try:
             self._link.send(ChannelName.CONTROL, report.to_bytes())

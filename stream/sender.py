@@ -1,7 +1,7 @@
 """The sending side of a stream: clips from a source, cut into messages, paced onto a link.
 
-source (worker thread) -> coded clips, at most two waiting -> messages -> pacing -> link
-link -> receiver reports -> window, end
+source (worker thread) -> coded clips, at most two waiting -> fitted to the link -> pacing -> link
+link -> receiver reports -> congestion, window, end
 """
 
 from __future__ import annotations
@@ -10,15 +10,25 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from gistcast.codec.errors import CorruptError, UsageError
 from gistcast.codec.packet import Packet
-from gistcast.stream.fragment import ClipMessages, cut_clip
+from gistcast.stream.congestion import MESSAGE_HEADERS, Congestion
+from gistcast.stream.fitting import Fitted, Protection, fit_clip, packet_bytes, protection_for
 from gistcast.stream.link import ChannelName, Link, StreamError
-from gistcast.stream.messages import ClipMarker, End, Header, Ping, Report, parse_message
-from gistcast.stream.network import NetworkSummary
+from gistcast.stream.messages import (
+    ClipMarker,
+    Copied,
+    End,
+    Header,
+    Kind,
+    Ping,
+    Report,
+    parse_message,
+)
+from gistcast.stream.sent import Fit, SendSummary
 
 _CATCH_UP = 0.01  # seconds of the rate that may be sent at once
 _STALL = 250  # ms that coding the next clip may hold up sending this one
@@ -32,12 +42,14 @@ class SourceClip:
     Attributes:
         frames: frames in the clip.
         seconds: how long it lasts.
-        code: makes its packets, layers in ascending order; called once, in the worker thread.
+        code: makes its packets, layers in ascending order; called once, in the worker thread,
+            with the bytes that the link has for them (None: as many as it likes). More than that
+            may come; layers that do not fit stay behind.
     """
 
     frames: int
     seconds: float
-    code: Callable[[], Sequence[Packet]]
+    code: Callable[[int | None], Sequence[Packet]]
 
 
 class ClipSource(Protocol):
@@ -61,9 +73,11 @@ class SendSettings:
     Attributes:
         realtime: send each clip when its last frame would have been captured; else as fast as
             the receiver keeps up.
-        rate: most bits a second handed to the channels, averaged over a clip.
-        protect: a parity message after every `protect` residual messages; 0: none.
-        base_copies: further copies of each clip's first residual layer.
+        rate: most bits a second; when adapting, all headers included.
+        adapt: in real time, follow the link: pace, cut layers and protect by what is reported.
+        protect: a parity message after every `protect` residual messages; 0: none; None: by the
+            loss, when adapting.
+        base_copies: further copies of each clip's marker and the base in it; None as above.
         window: clips that may be under way when not in real time.
         high_water: bytes in the channels' buffers at which sending waits.
         silence: seconds without a report after which the receiver is taken for gone.
@@ -72,8 +86,9 @@ class SendSettings:
 
     realtime: bool = True
     rate: float = 8e6
-    protect: int = 0
-    base_copies: int = 0
+    adapt: bool = True
+    protect: int | None = None
+    base_copies: int | None = None
     window: int = 16
     high_water: int = 32 << 10
     silence: float = 20.0
@@ -82,69 +97,12 @@ class SendSettings:
     def __post_init__(self) -> None:
         if not self.rate >= 1000:
             raise UsageError(f"a rate is at least 1000 bits a second, not {self.rate}")
-        if not 0 <= self.protect <= 255:
+        if not 0 <= (self.protect or 0) <= 255:
             raise UsageError(f"protect lies between 0 and 255, not {self.protect}")
-        if not 0 <= self.base_copies <= 8:
+        if not 0 <= (self.base_copies or 0) <= 8:
             raise UsageError(f"base copies: 0 to 8, not {self.base_copies}")
         if self.window < 1 or self.high_water < 1 or min(self.silence, self.ping) <= 0:
             raise UsageError("window, high water, silence and ping must be positive")
-
-
-@dataclass
-class SendSummary:
-    """What was sent.
-
-    Attributes:
-        payload_bytes: serialised packets, what a `.gist` file of them holds without its header.
-        message_bytes: what was handed to the data channels, in `messages`, framing included.
-        media_seconds: how long the clips last; seconds: how long sending them took.
-        lag_seconds: most that a clip was behind its time when it was sent (real time only).
-        receiver: the receiver's last report.
-        network: what the emulated network carried, where there was one.
-    """
-
-    clips: int = 0
-    frames: int = 0
-    packets: int = 0
-    payload_bytes: int = 0
-    messages: int = 0
-    message_bytes: int = 0
-    media_seconds: float = 0.0
-    seconds: float = 0.0
-    lag_seconds: float = 0.0
-    receiver: Report | None = None
-    network: NetworkSummary | None = None
-
-    @property
-    def kbps(self) -> float:
-        """Message bits per second of media, in thousands."""
-        return self.message_bytes * 8e-3 / self.media_seconds if self.media_seconds else 0.0
-
-    @property
-    def kbps_wire(self) -> float | None:
-        """The same of everything that went up, headers down to IP included; None: not counted."""
-        if self.network is None or not self.media_seconds:
-            return None
-        return self.network.stream_bytes * 8e-3 / self.media_seconds
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        out: dict[str, Any] = {"role": "sender", **asdict(replace(self, network=None))}
-        out["kbps"] = round(self.kbps, 3)
-        if self.kbps_wire is not None:
-            out["kbps_wire"] = round(self.kbps_wire, 3)
-        if self.network is not None:
-            out["network"] = self.network.to_json()
-        return out
-
-    def line(self) -> str:
-        """For the terminal."""
-        written = self.receiver.clip if self.receiver else 0
-        wire = "" if self.kbps_wire is None else f" ({self.kbps_wire:.1f} on the wire)"
-        return (
-            f"sent {self.clips} clips, {self.message_bytes} bytes, {self.kbps:.1f} kbps{wire}; "
-            f"receiver has written {written}"
-        )
 
 
 @dataclass(frozen=True)
@@ -176,6 +134,8 @@ class Sender:
         self._epoch = self._started
         self._free_at = self._started  # when the rate allows the next message
         self._residual_messages = 0
+        adapting = settings.adapt and settings.realtime
+        self._congestion = Congestion(settings.rate) if adapting else None
 
     async def run(self) -> SendSummary:
         """Send everything and wait until the receiver has written it.
@@ -208,7 +168,7 @@ class Sender:
             if self._settings.realtime:
                 await asyncio.sleep(due - self._loop.time())
             captured = due if self._settings.realtime else self._loop.time()
-            packets = await in_worker(self._worker, clip.code)
+            packets = await in_worker(self._worker, clip.code, self._limit(clip))
             if not packets:
                 raise UsageError("the source made a clip without packets")
             await self._coded.put(_Coded(clip, packets, captured))
@@ -240,14 +200,45 @@ class Sender:
             self._reported.clear()
             await self._reported.wait()
 
-    async def _send_clip(self, number: int, coded: _Coded) -> None:
+    def _limit(self, clip: SourceClip) -> int | None:
+        """Bytes of packets that the link has for the next clip."""
+        if self._congestion is None:
+            return None
+        budget = self._congestion.budget(clip.seconds, self._loop.time())
+        return packet_bytes(budget, self._protection())
+
+    def _protection(self) -> Protection:
         settings = self._settings
-        cut = cut_clip(
-            coded.packets,
-            self._source.header,
-            protect=settings.protect,
-            base_copies=settings.base_copies,
+        auto = protection_for(self._congestion.loss) if self._congestion else Protection()
+        return Protection(
+            auto.parity if settings.protect is None else settings.protect,
+            auto.copies if settings.base_copies is None else settings.base_copies,
         )
+
+    def _fit(self, coded: _Coded) -> Fitted:
+        """The messages of a clip that the link has room for."""
+        congestion, now = self._congestion, self._loop.time()
+        budget = congestion.budget(coded.clip.seconds, now) if congestion else None
+        fitted = fit_clip(coded.packets, self._source.header, self._protection(), budget)
+        left = coded.packets[len(fitted.packets) :]
+        self.summary.left_bytes += sum(len(p.to_bytes(self._source.header)) for p in left)
+        if congestion is not None and budget is not None:
+            fit = Fit(
+                round(now - self._epoch, 3),
+                int(congestion.capacity),
+                round(congestion.queue, 4),
+                round(congestion.loss, 4),
+                budget,
+                fitted.wire_bytes,
+                len(fitted.packets),
+                len(left),
+            )
+            self.summary.fits.append(fit)
+        return fitted
+
+    async def _send_clip(self, number: int, coded: _Coded) -> None:
+        fitted = self._fit(coded)
+        cut = fitted.messages
         now = self._loop.time()
         late = max(0.0, now - coded.captured)
         marker = ClipMarker(
@@ -258,42 +249,63 @@ class Sender:
             messages=cut.numbered,
             sent=int((now - self._epoch) * 1000),
             age=int(late * 1000),
-            spread=self._spread(cut),
+            spread=self._spread(fitted),
             packets=cut.inline,
         )
-        await self._paced(ChannelName.CONTROL, marker.to_bytes())
+        await self._paced(ChannelName.CONTROL, marker.to_bytes(), (number, 0))
         for data in cut.control:
             await self._paced(ChannelName.CONTROL, data)
+        index = len(cut.control)  # parity has no number
         for data in cut.residual:
-            self._residual_messages += 1
-            await self._paced(ChannelName.RESIDUAL, data)
+            index += data[0] != Kind.PARITY
+            key = None if data[0] == Kind.PARITY else (number, index)
+            await self._paced(ChannelName.RESIDUAL, data, key)
+        for _ in range(fitted.copies):
+            await self._paced(ChannelName.RESIDUAL, Copied(marker).to_bytes())
+        self._count(coded, fitted, late)
+
+    def _count(self, coded: _Coded, fitted: Fitted, late: float) -> None:
         summary = self.summary
         summary.clips += 1
         summary.frames += coded.clip.frames
-        summary.packets += len(coded.packets)
-        summary.payload_bytes += cut.payload_bytes
+        summary.packets += len(fitted.packets)
+        summary.payload_bytes += fitted.messages.payload_bytes
         summary.media_seconds = round(summary.media_seconds + coded.clip.seconds, 6)
-        if settings.realtime:
+        if self._settings.realtime:
             summary.lag_seconds = round(max(summary.lag_seconds, late), 3)
 
-    def _spread(self, cut: ClipMessages) -> int:
+    @property
+    def _pace(self) -> float:
+        """Bits a second at which messages leave."""
+        return self._congestion.pace if self._congestion else self._settings.rate
+
+    def _spread(self, fitted: Fitted) -> int:
         if not self._settings.realtime:
             return _UNPROMISED
-        size = sum(map(len, cut.control)) + sum(map(len, cut.residual))
-        return int(size * 8000 / self._settings.rate) + _STALL
+        return int(fitted.wire_bytes * 8000 / self._pace) + _STALL
 
-    async def _paced(self, channel: ChannelName, data: bytes) -> None:
-        """Send when the rate and the buffers allow it."""
+    async def _paced(
+        self, channel: ChannelName, data: bytes, key: tuple[int, int] | None = None
+    ) -> None:
+        """Send when the pace and the buffers allow it.
+
+        Args:
+            key: clip and index (`Arrival`) of a message that the receiver reports.
+        """
         now = self._loop.time()
         if self._free_at > now:
             await asyncio.sleep(self._free_at - now)
         # what was slept too long is made up for; an idle sender saves up nothing more, for
         # bursts are what overflows queues on the way
         earliest = self._loop.time() - _CATCH_UP
-        self._free_at = max(self._free_at, earliest) + len(data) * 8 / self._settings.rate
+        headers = MESSAGE_HEADERS if self._congestion else 0
+        self._free_at = max(self._free_at, earliest) + (len(data) + headers) * 8 / self._pace
         if self._link.buffered() > self._settings.high_water:
             await self._link.drained(self._settings.high_water)
+        self._residual_messages += channel == ChannelName.RESIDUAL
         self._send(channel, data)
+        if self._congestion is not None and key is not None:
+            self._congestion.sent(*key, len(data), self._last_sent)
 
     def _send(self, channel: ChannelName, data: bytes) -> None:
         self._link.send(channel, data)
@@ -320,6 +332,8 @@ class Sender:
                 continue  # the receiver is not worth a crash
             if isinstance(message, Report):
                 self.summary.receiver = message
+                if self._congestion is not None:
+                    self._congestion.reported(message, now)
                 self._reported.set()
                 if message.finished:
                     return

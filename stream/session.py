@@ -14,7 +14,8 @@ from typing import Protocol, TextIO
 from gistcast.stream.link import StreamError
 from gistcast.stream.network import Emulator, Network
 from gistcast.stream.receiver import ClipSink, Receiver, ReceiveSettings, ReceiveSummary
-from gistcast.stream.sender import ClipSource, Sender, SendSettings, SendSummary
+from gistcast.stream.sender import ClipSource, Sender, SendSettings
+from gistcast.stream.sent import SendSummary
 from gistcast.stream.signalling import WhipListener, WhipSession, whip_connect
 
 _LINE_SECONDS = 0.5

@@ -21,8 +21,9 @@ class ClipEncoder(Protocol):
     def header(self) -> bytes:
         """The stream header; the packets' CRC covers it."""
 
-    def encode_clip(self, clip: Clip) -> Sequence[Packet]:
-        """Packets of the next clip, layers in ascending order."""
+    def encode_clip(self, clip: Clip, limit: int | None = None) -> Sequence[Packet]:
+        """Packets of the next clip, layers in ascending order, of at most about `limit` bytes if
+        the encoder works to a budget."""
 
 
 class EncodedSource:
@@ -84,6 +85,6 @@ class GistSource:
             yield SourceClip(frames, float(frames / header.fps), _unwrapped(coded))
 
 
-def _unwrapped(coded: CodedClip) -> Callable[[], list[Packet]]:
+def _unwrapped(coded: CodedClip) -> Callable[[int | None], list[Packet]]:
     """The packets with the clip's full number, as an encoder makes them."""
-    return lambda: [replace(packet, clip=coded.number) for packet in coded.packets]
+    return lambda _: [replace(packet, clip=coded.number) for packet in coded.packets]

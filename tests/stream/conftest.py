@@ -19,7 +19,8 @@ from gistcast.stream import SourceClip
 
 HEADER = b"TOY" + bytes(range(17))
 INFO = VideoInfo(16, 16, Fraction(25))
-LAYER_BYTES = (700, 1500, 300, 300)  #: of the residual layers: one is cut, two are bundled
+#: of the residual layers: the base fits the marker, four pieces follow, each ends a layer
+LAYER_BYTES = (400, 700, 1500, 900, 900)
 
 
 def toy_packets(number: int, layers: Sequence[int] = LAYER_BYTES) -> list[Packet]:
@@ -48,7 +49,7 @@ class ToySource:
 
     def __iter__(self) -> Iterator[SourceClip]:
         for number in self._numbers:
-            yield SourceClip(8, self._seconds, lambda n=number: toy_packets(n))
+            yield SourceClip(8, self._seconds, lambda _, n=number: toy_packets(n))
 
 
 @dataclass(frozen=True)

@@ -10,37 +10,38 @@ from hypothesis import strategies as st
 
 from gistcast.codec.errors import LimitError
 from gistcast.codec.packet import RESIDUAL, TEXT, Packet
-from gistcast.stream.assemble import Assembler
-from gistcast.stream.fragment import cut_clip, rebuild, xor_messages
+from gistcast.stream.fragment import MARKER_ROOM, cut_clip, rebuild, xor_messages
 from gistcast.stream.messages import (
     MAX_MESSAGE,
     ClipMarker,
-    Fragment,
-    Packets,
     Parity,
+    Piece,
     parse_message,
 )
 
 
-def test_small_clip_is_one_message_with_three_bytes_of_framing(toy: ModuleType) -> None:
-    packets = toy.toy_packets(3, (300, 200))
+def serialised(toy: ModuleType, packets: list[Packet]) -> bytes:
+    return b"".join(p.to_bytes(toy.HEADER) for p in packets)
+
+
+def test_a_small_clip_travels_in_its_marker(toy: ModuleType) -> None:
+    packets = toy.toy_packets(3, (600, 200))
     cut = cut_clip(packets, toy.HEADER)
-    assert cut.inline == b"".join(p.to_bytes(toy.HEADER) for p in packets[:2])
-    body = b"".join(p.to_bytes(toy.HEADER) for p in packets[2:])
-    assert [parse_message(m) for m in cut.residual] == [Packets(3, 0, body)]
-    assert len(cut.residual[0]) == len(body) + 3
-    assert (cut.control, cut.numbered, cut.layers) == ([], 1, 0b1111)
-    assert cut.payload_bytes == len(cut.inline) + len(body)
+    assert cut.inline == serialised(toy, packets) and not cut.residual
+    assert (cut.control, cut.numbered, cut.layers) == ([], 0, 0b1111)
+    assert cut.payload_bytes == len(cut.inline)
 
 
-def test_big_layer_is_cut_and_numbered(toy: ModuleType) -> None:
-    cut = cut_clip(toy.toy_packets(300), toy.HEADER)
-    messages = [parse_message(m) for m in cut.residual]
-    assert [type(m) for m in messages] == [Packets, Fragment, Fragment, Packets]
-    assert [m.seq for m in messages] == [0, 1, 2, 3] and {m.clip for m in messages} == {44}
-    assert [(m.index, m.count) for m in messages[1:3]] == [(0, 2), (1, 2)]
-    whole = toy.toy_packets(300)[3].to_bytes(toy.HEADER)
-    assert messages[1].body + messages[2].body == whole
+def test_what_the_marker_does_not_hold_follows_in_equal_pieces(toy: ModuleType) -> None:
+    packets = toy.toy_packets(300)
+    cut = cut_clip(packets, toy.HEADER)
+    pieces = [parse_message(m) for m in cut.residual]
+    whole = cut.inline + b"".join(p.body for p in pieces)
+    assert whole == serialised(toy, packets) and cut.payload_bytes == len(whole)
+    assert len(cut.inline) == MARKER_ROOM and all(isinstance(p, Piece) for p in pieces)
+    assert [p.seq for p in pieces] == [0, 1, 2, 3] and {p.clip for p in pieces} == {44}
+    assert max(map(len, cut.residual)) - min(map(len, cut.residual)) <= len(pieces)
+    assert len(cut.residual[0]) == len(pieces[0].body) + 3
 
 
 @pytest.mark.parametrize("protect", [0, 1, 3])
@@ -54,9 +55,9 @@ def test_no_message_is_too_long(toy: ModuleType, size: int, protect: int) -> Non
 
 
 def test_text_too_long_for_the_marker_travels_reliably(toy: ModuleType) -> None:
-    packets = [Packet(0, TEXT, bytes(1500)), Packet(0, RESIDUAL, bytes(10), last=True)]
+    packets = [Packet(0, TEXT, bytes(2500)), Packet(0, RESIDUAL, bytes(10), last=True)]
     cut = cut_clip(packets, toy.HEADER)
-    assert cut.inline == b"" and len(cut.control) == 2
+    assert len(cut.inline) == MARKER_ROOM and len(cut.control) == 2
     assert parse_message(cut.residual[0]).seq == 2 and cut.numbered == 3
 
 
@@ -87,26 +88,6 @@ def test_groups_of_parity(toy: ModuleType) -> None:
     assert cut.numbered == 4 and len(cut.residual) == 6
 
 
-def test_copies_of_the_base(toy: ModuleType) -> None:
-    packets = toy.toy_packets(1, (200, 1000, 500))
-    base = packets[2].to_bytes(toy.HEADER)
-    plain = cut_clip(packets, toy.HEADER)
-    for copies, messages in ((1, 3), (2, 4), (3, 5)):  # the third message has room for one
-        cut = cut_clip(packets, toy.HEADER, base_copies=copies)
-        assert len(cut.residual) == cut.numbered == messages
-        assert sum(base in m for m in cut.residual) == 1 + copies
-        assert cut.residual[:2] == plain.residual[:2]
-        assert cut.residual[2] == plain.residual[2] + base
-        assert [parse_message(m).seq for m in cut.residual] == list(range(messages))
-    assert cut_clip(toy.toy_packets(1, (1500, 9)), toy.HEADER, base_copies=2).numbered == 3
-
-
-def test_copies_survive_what_the_original_does_not(toy: ModuleType) -> None:
-    packets = toy.toy_packets(0, (200, 1000, 500))
-    cut = cut_clip(packets, toy.HEADER, base_copies=1)
-    assembler = Assembler(toy.HEADER)
-    assembler.mark(ClipMarker(0, 8, None, cut.layers, 3, 0, 0, 0, cut.inline), 0.0)
-    for data in cut.residual[1:]:
-        assembler.take(parse_message(data), data, 0.0)
-    (clip,) = assembler.ready(0.0)
-    assert clip.complete and clip.missing == 1
+def test_the_marker_has_room_for_its_longest_fields() -> None:
+    longest = ClipMarker(1 << 39, 32, 1 << 55, (1 << 16) - 1, 4096, 1 << 39, 1 << 20, 1 << 20, b"")
+    assert len(longest.to_bytes()) + MARKER_ROOM <= MAX_MESSAGE

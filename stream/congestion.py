@@ -1,0 +1,180 @@
+"""How much the link carries: from when messages were sent and when they arrived.
+
+messages sent, arrivals reported --> capacity --> pace of messages, bytes of the next clip
+                                 \\-> loss     --> protection
+
+The messages of a clip leave back to back, so every clip is a packet train: where the link is
+slower than the sender, they arrive spread out, and bytes over spread is what the bottleneck
+carries (dispersion, as in BBR's delivery rate). The growth of the delay along a train tells
+such a train from one that the link kept up with, which only says that there is at least so much.
+What waits in the queue when the next clip is due is taken off that clip's bytes.
+
+Loss lowers the estimate where the queue is long, because then the queue is what drops. Where the
+delay stays short, loss is the link's own and calls for protection, not for fewer bytes; a link
+that polices its rate without a queue is therefore followed by its dispersion alone.
+
+N. Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue 14(5), 2016; after its
+model, for trains. The queue's share of the delay is measured as in RFC 8298 (SCReAM): above the
+least delay of the recent past.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gistcast.codec.packet import CLIP_NUMBER_PERIOD
+from gistcast.stream.messages import TICKS, Arrival, Report
+
+MESSAGE_HEADERS = 93  #: bytes of IPv4, UDP, DTLS and SCTP around a message
+_FIRST_GUESS = 500_000.0  # bits a second
+_LEAST = 4_000.0  # bits a second: the estimate never falls lower
+_SHARE = 0.85  # of the capacity that clips use: the rest drains queues and carries feedback
+_CAREFUL, _CURIOUS = 1.25, 2.0  # pace over capacity, where the link was the limit, and where not
+_GROWTH = 0.15  # of a train's length by which the delay grew: more, and the link was the limit
+_NOISE = 0.012  # seconds of growth that say nothing
+_QUEUE = 0.08  # seconds: a queue as long explains losses
+_MEMORY = 24  # clips over which the least delay is remembered
+_LOSS_WEIGHT = 0.25  # of a clip in the mean loss
+_PATIENCE = 4.0  # seconds without feedback after which the link is taken for worse
+
+
+@dataclass
+class _Sent:
+    """A message under way or arrived; times in seconds, each on its own side's clock."""
+
+    size: int
+    sent: float
+    arrived: float | None = None
+
+
+class Congestion:
+    """Follows one link.
+
+    Args:
+        ceiling: most bits a second, headers included.
+    """
+
+    def __init__(self, ceiling: float) -> None:
+        self.loss = 0.0  #: share of the messages that is lost, lately
+        self.queue = 0.0  #: seconds that the newest message waited
+        self.capacity = min(ceiling, _FIRST_GUESS)  #: of the link, bits a second
+        self._ceiling = ceiling
+        self._probe = _CURIOUS
+        self._trains: dict[int, dict[int, _Sent]] = {}  # clip -> index -> message
+        self._floors: deque[float] = deque(maxlen=_MEMORY)  # least delay of every clip
+        self._newest = self._left = 0.0  # when the newest that arrived was sent, left the queue
+        self._heard = 0.0
+
+    @property
+    def pace(self) -> float:
+        """Bits a second at which messages are to leave: a little faster than the link, to see."""
+        return min(self._ceiling, self._probe * self.capacity)
+
+    def sent(self, clip: int, index: int, size: int, now: float) -> None:
+        """Take note of a message of `size` bytes; `index` as in `Arrival`."""
+        train = self._trains.setdefault(clip, {})
+        train[index] = _Sent(size + MESSAGE_HEADERS, now)
+
+    def backlog(self, now: float) -> float:
+        """Seconds until what was sent has left the bottleneck."""
+        waiting = [
+            message
+            for train in self._trains.values()
+            for message in train.values()
+            if message.arrived is None and message.sent > self._newest
+        ]
+        left = self._left
+        if waiting:
+            left = max(left, waiting[0].sent) + 8 * sum(m.size for m in waiting) / self.capacity
+        return max(0.0, left - now)
+
+    def budget(self, seconds: float, now: float) -> int:
+        """Bytes, headers included, for a clip that lasts `seconds`."""
+        starved = self._oldest(now) - _PATIENCE
+        if starved > 0:  # halved for every clip that nothing is heard
+            self.capacity = max(_LEAST, self.capacity / 2)
+        room = _SHARE * seconds - self.backlog(now)
+        return max(0, int(min(self._ceiling * seconds, self.capacity * room) / 8))
+
+    def _oldest(self, now: float) -> float:
+        """Seconds since the oldest message under way was sent, or feedback came."""
+        waiting = [m.sent for t in self._trains.values() for m in t.values() if m.arrived is None]
+        if not waiting:
+            return 0.0
+        return now - max(min(waiting), self._heard)
+
+    def reported(self, report: Report, now: float) -> None:
+        """Learn from a report."""
+        touched = self._match(report.arrivals)
+        for clip in touched:
+            self._learn(self._trains[clip])
+        for clip in [clip for clip in self._trains if clip < report.assembled]:
+            self._close(self._trains.pop(clip))
+        if touched:
+            self._heard = now
+
+    def _match(self, arrivals: Iterable[Arrival]) -> list[int]:
+        """Note the arrivals; the clips they belong to, in order."""
+        numbers = {clip % CLIP_NUMBER_PERIOD: clip for clip in self._trains}
+        touched = []
+        for arrival in arrivals:
+            clip = numbers.get(arrival.clip)
+            message = self._trains[clip].get(arrival.index) if clip is not None else None
+            if clip is None or message is None or message.arrived is not None:
+                continue
+            message.arrived = arrival.ticks / TICKS
+            if clip not in touched:
+                touched.append(clip)
+        return sorted(touched)
+
+    def _learn(self, train: dict[int, _Sent]) -> None:
+        """Delay, queue and capacity from what has arrived of a clip."""
+        came = _in_order(train.values())
+        delays = [arrived - message.sent for message, arrived in came]
+        if not delays:
+            return
+        self._floors.append(min(delays))
+        self.queue = delays[-1] - min(self._floors)
+        first, last = came[0], came[-1]
+        if last[0].sent > self._newest:
+            self._newest, self._left = last[0].sent, last[0].sent + self.queue
+        span = last[1] - first[1]
+        if len(came) < 2 or span <= 0:
+            return
+        limited = delays[-1] - delays[0] > max(_NOISE, _GROWTH * span)
+        rate = 8 * self._carried(train, first[0], last[0]) / span
+        if limited:
+            # falls at once; rises by halves, since one late message makes the next look fast
+            self.capacity = min(rate, (rate + self.capacity) / 2)
+            self._probe = _CAREFUL
+        else:
+            self.capacity = max(self.capacity, rate)
+            self._probe = _CURIOUS
+        self.capacity = min(max(_LEAST, self.capacity), self._ceiling)
+
+    def _carried(self, train: dict[int, _Sent], first: _Sent, last: _Sent) -> int:
+        """Bytes that passed the bottleneck behind `first` up to `last`. Lost ones did, unless the
+        queue is so long that it is what drops."""
+        between = [m for m in train.values() if first.sent < m.sent <= last.sent]
+        dropped = self.queue > _QUEUE
+        return sum(m.size for m in between if m.arrived is not None or not dropped)
+
+    def _close(self, train: dict[int, _Sent]) -> None:
+        """A clip is over: what has not arrived is lost."""
+        lost = sum(message.arrived is None for message in train.values()) / len(train)
+        self.loss += _LOSS_WEIGHT * (lost - self.loss)
+
+
+def _in_order(train: Iterable[_Sent]) -> list[tuple[_Sent, float]]:
+    """Messages that arrived, without those that came later than one sent after them: they were
+    sent again, or took another way."""
+    out: list[tuple[_Sent, float]] = []
+    for message in train:
+        if message.arrived is None:
+            continue
+        while out and out[-1][1] > message.arrived:
+            out.pop()
+        out.append((message, message.arrived))
+    return out

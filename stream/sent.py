@@ -1,0 +1,98 @@
+"""What was sent, and how it was fitted to the link: the sender's summary."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from gistcast.stream.messages import Report
+from gistcast.stream.network import NetworkSummary
+
+_HISTORY = 4096  # clips whose fitting is kept
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a clip was fitted to the link.
+
+    Attributes:
+        seconds: since the stream began, when it was sent.
+        capacity: of the link by then, bits a second.
+        queue, loss: seconds that messages waited, share of them that was lost, by then.
+        budget, wire_bytes: that the clip was allowed and took, headers included, about.
+        layers, left: layers sent, and left out.
+    """
+
+    seconds: float
+    capacity: int
+    queue: float
+    loss: float
+    budget: int
+    wire_bytes: int
+    layers: int
+    left: int
+
+
+@dataclass
+class SendSummary:
+    """What was sent.
+
+    Attributes:
+        payload_bytes: serialised packets, what a `.gist` file of them holds without its header.
+        message_bytes: what was handed to the data channels, in `messages`, framing included.
+        media_seconds: how long the clips last; seconds: how long sending them took.
+        lag_seconds: most that a clip was behind its time when it was sent (real time only).
+        left_bytes: of layers that did not fit the link and stayed behind.
+        fits: how the latest clips were fitted, when adapting.
+        receiver: the receiver's last report.
+        network: what the emulated network carried, where there was one.
+    """
+
+    clips: int = 0
+    frames: int = 0
+    packets: int = 0
+    payload_bytes: int = 0
+    messages: int = 0
+    message_bytes: int = 0
+    media_seconds: float = 0.0
+    seconds: float = 0.0
+    lag_seconds: float = 0.0
+    left_bytes: int = 0
+    fits: deque[Fit] = field(default_factory=lambda: deque(maxlen=_HISTORY))
+    receiver: Report | None = None
+    network: NetworkSummary | None = None
+
+    @property
+    def kbps(self) -> float:
+        """Message bits per second of media, in thousands."""
+        return self.message_bytes * 8e-3 / self.media_seconds if self.media_seconds else 0.0
+
+    @property
+    def kbps_wire(self) -> float | None:
+        """The same of everything that went up, headers down to IP included; None: not counted."""
+        if self.network is None or not self.media_seconds:
+            return None
+        return self.network.stream_bytes * 8e-3 / self.media_seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        out: dict[str, Any] = {"role": "sender", **asdict(replace(self, network=None))}
+        out["fits"] = list(out["fits"])
+        if self.receiver is not None:
+            del out["receiver"]["arrivals"]
+        out["kbps"] = round(self.kbps, 3)
+        if self.kbps_wire is not None:
+            out["kbps_wire"] = round(self.kbps_wire, 3)
+        if self.network is not None:
+            out["network"] = self.network.to_json()
+        return out
+
+    def line(self) -> str:
+        """For the terminal."""
+        written = self.receiver.clip if self.receiver else 0
+        wire = "" if self.kbps_wire is None else f" ({self.kbps_wire:.1f} on the wire)"
+        return (
+            f"sent {self.clips} clips, {self.message_bytes} bytes, {self.kbps:.1f} kbps{wire}; "
+            f"receiver has written {written}"
+        )
