@@ -10,6 +10,7 @@ from gistcast.codec.errors import CorruptError
 from gistcast.stream.connection import Connection
 from gistcast.stream.link import ChannelName, Inbox, StreamError
 from gistcast.stream.messages import MAX_MESSAGE
+from gistcast.stream.sctp import MediaSctpTransport
 
 
 class PeerLink:
@@ -47,6 +48,7 @@ class PeerLink:
         make = self.connection.rtc.createDataChannel
         self._adopt(make(ChannelName.CONTROL, ordered=True))
         self._adopt(make(ChannelName.RESIDUAL, ordered=False, maxRetransmits=0))
+        MediaSctpTransport.adopt(self.connection.rtc.sctp)
         return await self.connection.offer()
 
     async def answer(self, offer: str) -> str:
@@ -58,6 +60,7 @@ class PeerLink:
         await self.connection.take(offer, "offer")
         if self.connection.rtc.sctp is None:
             raise CorruptError("the offer has no data channel", field="sdp")
+        MediaSctpTransport.adopt(self.connection.rtc.sctp)
         return await self.connection.answer()
 
     async def accept_answer(self, answer: str) -> None:
