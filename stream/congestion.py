@@ -35,6 +35,8 @@ _CAREFUL, _CURIOUS = 1.25, 2.0  # pace over capacity, where the link was the lim
 _GROWTH = 0.15  # of a train's length by which the delay grew: more, and the link was the limit
 _NOISE = 0.012  # seconds of growth that say nothing
 _QUEUE = 0.08  # seconds: a queue as long explains losses
+_QUIET_WEIGHT = 0.04  # of a message in the mean of such losses
+_MOST_LOSS = 0.9  # that is believed
 _MEMORY = 24  # clips over which the least delay is remembered
 _LOSS_WEIGHT = 0.25  # of a clip in the mean loss
 _PATIENCE = 4.0  # seconds without feedback after which the link is taken for worse
@@ -66,6 +68,7 @@ class Congestion:
         self._floors: deque[float] = deque(maxlen=_MEMORY)  # least delay of every clip
         self._newest = self._left = 0.0  # when the newest that arrived was sent, left the queue
         self._heard = 0.0
+        self._quiet_loss = 0.0  # share of the messages lost that no queue explains
 
     @property
     def pace(self) -> float:
@@ -142,6 +145,7 @@ class Congestion:
             self._newest, self._left = last[0].sent, last[0].sent + self.queue
         span = last[1] - first[1]
         if len(came) < 2 or span <= 0:
+            self._try_more()
             return
         limited = delays[-1] - delays[0] > max(_NOISE, _GROWTH * span)
         rate = 8 * self._carried(train, first[0], last[0]) / span
@@ -154,17 +158,33 @@ class Congestion:
             self._probe = _CURIOUS
         self.capacity = min(max(_LEAST, self.capacity), self._ceiling)
 
+    def _try_more(self) -> None:
+        """After a clip of one message, which measures no spread: grow while it did not wait."""
+        if self.queue < _QUEUE:
+            self.capacity = min(_CAREFUL * self.capacity, self._ceiling)
+
     def _carried(self, train: dict[int, _Sent], first: _Sent, last: _Sent) -> int:
-        """Bytes that passed the bottleneck behind `first` up to `last`. Lost ones did, unless the
-        queue is so long that it is what drops."""
+        """Bytes that passed the bottleneck behind `first` up to `last`. Lost ones did, too; but
+        where the queue is so long that it drops, only as many as are lost without it."""
         between = [m for m in train.values() if first.sent < m.sent <= last.sent]
-        dropped = self.queue > _QUEUE
-        return sum(m.size for m in between if m.arrived is not None or not dropped)
+        everything = sum(m.size for m in between)
+        if self.queue < _QUEUE:
+            return everything
+        arrived = sum(m.size for m in between if m.arrived is not None)
+        return min(everything, int(arrived / (1 - self._quiet_loss)))
 
     def _close(self, train: dict[int, _Sent]) -> None:
         """A clip is over: what has not arrived is lost."""
         lost = sum(message.arrived is None for message in train.values()) / len(train)
         self.loss += _LOSS_WEIGHT * (lost - self.loss)
+        floor = min(self._floors, default=0.0)
+        waited = 0.0
+        for message in train.values():
+            if message.arrived is not None:
+                waited = message.arrived - message.sent - floor
+            if waited < _QUEUE:
+                gone = min(_MOST_LOSS, float(message.arrived is None))
+                self._quiet_loss += _QUIET_WEIGHT * (gone - self._quiet_loss)
 
 
 def _in_order(train: Iterable[_Sent]) -> list[tuple[_Sent, float]]:
