@@ -35,8 +35,8 @@ _CAREFUL, _CURIOUS = 1.25, 2.0  # pace over capacity, where the link was the lim
 _GROWTH = 0.15  # of a train's length by which the delay grew: more, and the link was the limit
 _NOISE = 0.012  # seconds of growth that say nothing
 _QUEUE = 0.08  # seconds: a queue as long explains losses
-_QUIET_WEIGHT = 0.04  # of a message in the mean of such losses
-_MOST_LOSS = 0.9  # that is believed
+_QUIET_FIRST, _QUIET_MOST = 8, 24  # messages that the mean of such losses starts and ends with
+_LEAST_SHARE = 0.1  # of the messages that must be taken to arrive
 _MEMORY = 24  # clips over which the least delay is remembered
 _LOSS_WEIGHT = 0.25  # of a clip in the mean loss
 _PATIENCE = 4.0  # seconds without feedback after which the link is taken for worse
@@ -60,6 +60,7 @@ class Congestion:
 
     def __init__(self, ceiling: float) -> None:
         self.loss = 0.0  #: share of the messages that is lost, lately
+        self.quiet_loss = 0.0  #: the same of messages before which no queue was that could drop
         self.queue = 0.0  #: seconds that the newest message waited
         self.capacity = min(ceiling, _FIRST_GUESS)  #: of the link, bits a second
         self._ceiling = ceiling
@@ -68,7 +69,7 @@ class Congestion:
         self._floors: deque[float] = deque(maxlen=_MEMORY)  # least delay of every clip
         self._newest = self._left = 0.0  # when the newest that arrived was sent, left the queue
         self._heard = 0.0
-        self._quiet_loss = 0.0  # share of the messages lost that no queue explains
+        self._quiet = _QUIET_FIRST  # messages that it is the mean of
 
     @property
     def pace(self) -> float:
@@ -171,7 +172,7 @@ class Congestion:
         if self.queue < _QUEUE:
             return everything
         arrived = sum(m.size for m in between if m.arrived is not None)
-        return min(everything, int(arrived / (1 - self._quiet_loss)))
+        return min(everything, int(arrived / max(_LEAST_SHARE, 1 - self.quiet_loss)))
 
     def _close(self, train: dict[int, _Sent]) -> None:
         """A clip is over: what has not arrived is lost."""
@@ -183,8 +184,8 @@ class Congestion:
             if message.arrived is not None:
                 waited = message.arrived - message.sent - floor
             if waited < _QUEUE:
-                gone = min(_MOST_LOSS, float(message.arrived is None))
-                self._quiet_loss += _QUIET_WEIGHT * (gone - self._quiet_loss)
+                self._quiet = min(_QUIET_MOST, self._quiet + 1)
+                self.quiet_loss += ((message.arrived is None) - self.quiet_loss) / self._quiet
 
 
 def _in_order(train: Iterable[_Sent]) -> list[tuple[_Sent, float]]:

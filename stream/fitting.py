@@ -6,16 +6,18 @@ loss   --> parity messages and copies of the base
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gistcast.codec.packet import RESIDUAL, Packet
 from gistcast.stream.congestion import MESSAGE_HEADERS
-from gistcast.stream.fragment import ClipMessages, cut_clip
+from gistcast.stream.fragment import MARKER_ROOM, ClipMessages, cut_clip
 from gistcast.stream.messages import MAX_MESSAGE
 
 _MARKER = 20  # bytes of a CLIP marker around its packets, about
-_MARGIN = 0.97  # of a budget that an encoder is asked to fill, since layers are cut whole
+_FRAMING = 12  # bytes around a piece or a parity over pieces, at most
+_PIECE = MAX_MESSAGE - _FRAMING
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,23 @@ def _cut(packets: Sequence[Packet], header: bytes, protection: Protection) -> Fi
 
 
 def packet_bytes(budget: int, protection: Protection) -> int:
-    """Bytes of packets that fit into a budget on the wire, a little less rather than more."""
-    parity = 1 / protection.parity if protection.parity else 0.0
-    full = (MAX_MESSAGE + MESSAGE_HEADERS) / (MAX_MESSAGE - 10) * (1 + parity)
-    copies = protection.copies * (MAX_MESSAGE // 2 + MESSAGE_HEADERS)
-    return max(0, int(_MARGIN * (budget - copies) / full) - _MARKER)
+    """Bytes of packets that an encoder may make for a budget on the wire: the most that fit."""
+    low, high = 0, max(0, budget)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _wire_bytes(middle, protection) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _wire_bytes(size: int, protection: Protection) -> int:
+    """What a clip of `size` bytes of packets costs, as `_cut` counts it."""
+    inline = min(size, MARKER_ROOM)
+    markers = (1 + protection.copies) * (_MARKER + inline + MESSAGE_HEADERS)
+    pieces = math.ceil((size - inline) / _PIECE)
+    each = math.ceil((size - inline) / pieces) if pieces else 0
+    parities = math.ceil(pieces / protection.parity) if protection.parity else 0
+    framed = each + _FRAMING + MESSAGE_HEADERS
+    return markers + (pieces + parities) * framed

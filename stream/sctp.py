@@ -9,7 +9,8 @@ link by delay and dispersion, the sender paces and cuts clips to fit. So
 - the window never falls below `WINDOW`, which a second of video at the rates this is made for
   does not fill; the sender's pacing and its 32 KiB high-water mark bound what is under way;
 - a message is sent again after 200 ms at the earliest, as in Linux's TCP, not after a second
-  (dcsctp, Chromium's, waits 220 ms).
+  (dcsctp, Chromium's, waits 220 ms); in return the time doubles with every expiry until a round
+  trip is measured again (RFC 9260, 6.3.3 E2), which aiortc leaves out.
 
 Retransmission, acknowledgement and the window's growth stay aiortc's.
 """
@@ -44,4 +45,5 @@ class MediaSctpTransport(RTCSctpTransport):
 
     def _t3_expired(self) -> None:
         super()._t3_expired()  # transmits after this
+        self._rto = min(2 * self._rto, SCTP_RTO_MAX)
         self._cwnd = max(self._cwnd, WINDOW)

@@ -209,7 +209,7 @@ class Sender:
 
     def _protection(self) -> Protection:
         settings = self._settings
-        auto = protection_for(self._congestion.loss) if self._congestion else Protection()
+        auto = protection_for(self._congestion.quiet_loss) if self._congestion else Protection()
         return Protection(
             auto.parity if settings.protect is None else settings.protect,
             auto.copies if settings.base_copies is None else settings.base_copies,
@@ -227,7 +227,7 @@ class Sender:
                 round(now - self._epoch, 3),
                 int(congestion.capacity),
                 round(congestion.queue, 4),
-                round(congestion.loss, 4),
+                round(congestion.quiet_loss, 4),
                 budget,
                 fitted.wire_bytes,
                 len(fitted.packets),

@@ -19,7 +19,7 @@ class Fit:
     Attributes:
         seconds: since the stream began, when it was sent.
         capacity: of the link by then, bits a second.
-        queue, loss: seconds that messages waited, share of them that was lost, by then.
+        queue, loss: seconds that messages waited, share of them that no queue lost, by then.
         budget, wire_bytes: that the clip was allowed and took, headers included, about.
         layers, left: layers sent, and left out.
     """

@@ -65,9 +65,22 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--as-fast-as-possible", action="store_true", help="do not wait for the clock"
     )
-    parser.add_argument("--link-rate", type=common.parse_rate, default=8e6, help="pacing ceiling")
-    parser.add_argument("--protect", type=int, default=0, help="parity after every N messages")
-    parser.add_argument("--base-copies", type=int, default=0, help="copies of the base layer")
+    parser.add_argument(
+        "--link-rate",
+        type=common.parse_rate,
+        default=8e6,
+        metavar="RATE",
+        help="most bits a second, headers included, such as 64k (default 8M)",
+    )
+    parser.add_argument(
+        "--no-adapt", action="store_true", help="send everything, whatever the link carries"
+    )
+    parser.add_argument(
+        "--protect", type=int, metavar="N", help="parity after every N messages (default: by loss)"
+    )
+    parser.add_argument(
+        "--base-copies", type=int, metavar="N", help="copies of the base layer (default: by loss)"
+    )
     parser.add_argument(
         "--network",
         metavar="SPEC",
@@ -102,6 +115,7 @@ def _settings(args: argparse.Namespace) -> SendSettings:
     return SendSettings(
         realtime=not args.as_fast_as_possible,
         rate=args.link_rate,
+        adapt=not args.no_adapt,
         protect=args.protect,
         base_copies=args.base_copies,
     )

@@ -238,6 +238,22 @@ async def test_a_stream_through_a_lossy_link(toy: ModuleType) -> None:
     assert sent.message_bytes < sent.network.stream_bytes < 2 * sent.message_bytes
     assert sent.network.handshake_bytes + sent.network.stream_bytes == up.bytes
     assert down.packets > 20 and sent.network.strangers == sent.network.overflowed == 0
+    assert len(sent.fits) == 20
     shown = sent.to_json()
     assert shown["kbps"] < shown["kbps_wire"] == round(sent.network.stream_bytes * 8e-3 / 2, 3)
     assert shown["network"]["up"]["queue_ms"] == {"p50": 0.0, "p95": 0.0}
+
+
+async def test_a_stream_is_cut_to_fit_a_narrow_link(toy: ModuleType) -> None:
+    network = parse_network("rate=64k,queue=2s,delay=10ms,handshake=clean")
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    sink = Kept()
+    receiving = asyncio.create_task(receive(sink, wait=20, listening=url.set_result))
+    async with asyncio.timeout(60):
+        sent = await send(toy.ToySource(8, seconds=0.6), await url, network=network)
+        received = await receiving
+    assert received.ended and received.concealed == 0 and received.clips == 8
+    assert sent.left_bytes > 0 and min(fit.capacity for fit in sent.fits) < 90e3
+    for clip in sink.clips:  # what is cut off was never announced
+        assert len(clip.packets) >= 3 or not clip.complete
+        assert clip.packets == toy.toy_packets(clip.number)[: len(clip.packets)]

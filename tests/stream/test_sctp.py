@@ -51,6 +51,22 @@ async def test_what_is_lost_is_sent_again_soon() -> None:
     assert 1 < ours._rto <= 60
 
 
+async def test_the_timer_backs_off_where_the_link_is_slower_than_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def transmit(self: RTCSctpTransport) -> None:
+        return
+
+    monkeypatch.setattr(RTCSctpTransport, "_transmit", transmit)
+    _, ours = transports()
+    ours._update_rto(0.04)
+    times = []
+    for _ in range(10):
+        ours._t3_expired()
+        times.append(ours._rto)
+    assert times[:3] == [2 * RTO_MIN, 4 * RTO_MIN, 8 * RTO_MIN] and times[-1] == 60
+
+
 async def test_both_ends_of_a_link_have_it() -> None:
     here, there = PeerLink(), PeerLink()
     try:
