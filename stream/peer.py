@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from aiortc import RTCDataChannel
 
@@ -30,6 +31,7 @@ class PeerLink:
         self._open = asyncio.Event()
         self._room = asyncio.Event()
         self._gone = asyncio.Event()
+        self._heard = time.monotonic()
         self.connection.rtc.on("datachannel", self._adopt)
         self.connection.rtc.on("connectionstatechange", self._state_changed)
 
@@ -85,6 +87,10 @@ class PeerLink:
         if self.closed:
             raise StreamError("the connection to the peer failed")
 
+    def alive(self, seconds: float) -> bool:
+        """Whether the peer has said anything lately."""
+        return not self.closed and time.monotonic() - self._heard < seconds
+
     async def gone(self) -> None:
         """Wait until the link is closed."""
         await self._gone.wait()
@@ -133,6 +139,7 @@ class PeerLink:
         self._check_open()
 
     def _message(self, data: bytes | str) -> None:
+        self._heard = time.monotonic()
         if isinstance(data, str):
             data = data.encode()
         # what is too long is kept just too long, to be counted as malformed

@@ -54,6 +54,9 @@ class Peer(Protocol):
             StreamError: it is not within `timeout` seconds.
         """
 
+    async def gone(self) -> None:
+        """Wait until the connection is no more."""
+
     async def close(self) -> None:
         """Hang up. May be called more than once."""
 

@@ -1,0 +1,254 @@
+"""One viewer of a relayed stream: as many layers of each clip as its link carries.
+
+clips -> a few waiting -> layers that fit -> paced messages -> link
+                                ^---- congestion.py <---- reports
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.stream.congestion import MESSAGE_HEADERS, Congestion
+from gistcast.stream.fitting import Fitted, fit_clip, protection_for
+from gistcast.stream.link import ChannelName, Link, StreamError
+from gistcast.stream.messages import (
+    ClipMarker,
+    Copied,
+    End,
+    Header,
+    Kind,
+    Ping,
+    Report,
+    parse_message,
+)
+from gistcast.stream.relay.clip import RelayedClip
+
+_PING_SECONDS = 2.0
+_FINISH_SECONDS = 10.0
+_MOST_WAITING = 64  # clips
+_STALL = 250  # ms that sending a clip may be held up
+_CEILING = 50e6  # bits a second that no viewer is believed to want more than
+_CATCH_UP = 0.01  # seconds of the pace that may be sent at once
+
+
+@dataclass(frozen=True)
+class ViewerSettings:
+    """Attributes:
+    rate: most bits a second, headers included; None: what the link carries.
+    layers: most residual layers; None: all.
+    waiting: clips that may wait for the link with their packets; beyond that the oldest is
+        announced without any, to be concealed.
+    high_water: bytes in the channels' buffers at which sending waits.
+    silence: seconds without a report after which the viewer is taken for gone.
+    """
+
+    rate: float | None = None
+    layers: int | None = None
+    waiting: int = 8
+    high_water: int = 32 << 10
+    silence: float = 10.0
+
+    def __post_init__(self) -> None:
+        if (self.rate is not None and not self.rate >= 0) or (self.layers or 0) < 0:
+            raise UsageError("rate and layers must not be negative")
+        if self.waiting < 1 or self.high_water < 1 or not self.silence > 0:
+            raise UsageError("waiting, high water and silence must be positive")
+
+
+@dataclass
+class ViewerSummary:
+    """What a viewer was sent.
+
+    Attributes:
+        thinned: clips with fewer layers than there were; skipped: announced, without packets.
+        payload_bytes: of packets; message_bytes: with framing.
+        layers: packets of the last clip.
+        report: the viewer's last.
+    """
+
+    clips: int = 0
+    thinned: int = 0
+    skipped: int = 0
+    payload_bytes: int = 0
+    message_bytes: int = 0
+    layers: int = 0
+    report: Report | None = None
+
+
+class Viewer:
+    """Sends a live stream to one viewer. Nothing here ever makes the relay wait.
+
+    Args:
+        link: to the viewer; stays open.
+        settings: may be replaced at any time.
+    """
+
+    def __init__(self, link: Link, settings: ViewerSettings | None = None) -> None:
+        self.settings = settings or ViewerSettings()
+        self.summary = ViewerSummary()
+        self.congestion = Congestion(_CEILING)
+        self._link = link
+        self._waiting: deque[RelayedClip] = deque()
+        self._more = asyncio.Event()
+        self._ended = False
+        self._loop = asyncio.get_running_loop()
+        self._epoch = self._free_at = self._loop.time()
+        self._messages = 0  # on the residual channel
+        self._next = 0
+
+    def offer(self, clip: RelayedClip) -> None:
+        """The next clip. A viewer that stands still loses the oldest that wait for it."""
+        if self._ended:
+            return
+        self._waiting.append(clip)
+        if len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft()
+        self._more.set()
+
+    def end(self) -> None:
+        """There will be no further clips."""
+        self._ended = True
+        self._more.set()
+
+    async def run(self, header: Header) -> ViewerSummary:
+        """Send until the stream ends or the viewer goes.
+
+        Args:
+            header: `first` is the number of the first clip that will be offered.
+
+        Raises:
+            StreamError: the viewer went away.
+        """
+        self._epoch, self._next = self._loop.time(), header.first
+        self._send(ChannelName.CONTROL, header.to_bytes())
+        tasks = [asyncio.create_task(step) for step in (self._pump(), self._listen())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self.summary
+
+    async def _pump(self) -> None:
+        """Clips as they come, pings while none do, the end."""
+        while True:
+            while self._waiting:
+                skip = len(self._waiting) > self.settings.waiting
+                await self._clip(self._waiting.popleft(), skip=skip)
+            if self._ended:
+                break
+            self._more.clear()
+            try:
+                async with asyncio.timeout(_PING_SECONDS):
+                    await self._more.wait()
+            except TimeoutError:
+                self._send(ChannelName.CONTROL, Ping().to_bytes())
+        self._send(ChannelName.CONTROL, End(self._next, self._messages).to_bytes())
+
+    def _fit(self, clip: RelayedClip) -> Fitted | None:
+        """The messages of a clip that the link has room for; None: nothing of it came."""
+        settings = self.settings
+        packets = clip.packets(settings.layers)
+        if not packets:
+            return None
+        budget = self.congestion.budget(clip.seconds, self._loop.time())
+        if settings.rate is not None:
+            budget = min(budget, int(settings.rate * clip.seconds / 8))
+        return fit_clip(packets, clip.header, protection_for(self.congestion.loss), budget)
+
+    async def _clip(self, clip: RelayedClip, *, skip: bool) -> None:
+        fitted = None if skip else self._fit(clip)
+        marker = self._marker(clip, fitted)
+        number = clip.number
+        await self._paced(ChannelName.CONTROL, marker.to_bytes(), (number, 0))
+        if fitted is not None:
+            cut = fitted.messages
+            for data in cut.control:
+                await self._paced(ChannelName.CONTROL, data)
+            index = len(cut.control)  # parity has no number
+            for data in cut.residual:
+                numbered = data[0] != Kind.PARITY
+                index += numbered
+                await self._paced(ChannelName.RESIDUAL, data, (number, index) if numbered else None)
+            for _ in range(fitted.copies):
+                await self._paced(ChannelName.RESIDUAL, Copied(marker).to_bytes())
+        self._count(clip, fitted, skip)
+
+    def _marker(self, clip: RelayedClip, fitted: Fitted | None) -> ClipMarker:
+        """A clip without packets keeps its layers' names: they are missing, and to be concealed."""
+        now, source = self._loop.time(), clip.source
+        cut = fitted.messages if fitted else None
+        size = fitted.wire_bytes if fitted else 0
+        return ClipMarker(
+            clip=clip.number,
+            frames=source.frames,
+            pts=source.pts,
+            layers=cut.layers if cut else source.marker.layers,
+            messages=cut.numbered if cut else 0,
+            sent=int((now - self._epoch) * 1000),
+            age=int((clip.age + now - clip.arrived) * 1000),
+            spread=_STALL + int(size * 8000 / self.congestion.pace),
+            packets=cut.inline if cut else b"",
+        )
+
+    def _count(self, clip: RelayedClip, fitted: Fitted | None, skip: bool) -> None:
+        summary = self.summary
+        self._next = clip.number + 1
+        summary.clips += 1
+        summary.skipped += skip
+        summary.layers = len(fitted.packets) if fitted else 0
+        summary.thinned += fitted is not None and summary.layers < len(clip.source.packets)
+        summary.payload_bytes += fitted.messages.payload_bytes if fitted else 0
+
+    async def _paced(
+        self, channel: ChannelName, data: bytes, key: tuple[int, int] | None = None
+    ) -> None:
+        """Send when the pace and the buffers allow it; `key` as of `Congestion.sent`."""
+        now = self._loop.time()
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
+        earliest = self._loop.time() - _CATCH_UP
+        bits = (len(data) + MESSAGE_HEADERS) * 8
+        self._free_at = max(self._free_at, earliest) + bits / self.congestion.pace
+        if self._link.buffered() > self.settings.high_water:
+            await self._link.drained(self.settings.high_water)
+        self._messages += channel == ChannelName.RESIDUAL
+        self._send(channel, data)
+        if key is not None:
+            self.congestion.sent(*key, len(data), self._loop.time())
+
+    def _send(self, channel: ChannelName, data: bytes) -> None:
+        self._link.send(channel, data)
+        self.summary.message_bytes += len(data)
+
+    async def _listen(self) -> None:
+        """Read reports until the viewer has written everything."""
+        heard = self._loop.time()
+        ended: float | None = None
+        while True:
+            data = await self._link.receive(1.0)
+            now = self._loop.time()
+            if self._ended and ended is None:
+                ended = now
+            if ended is not None and now - ended > _FINISH_SECONDS:
+                return
+            if data is None:
+                if now - heard > self.settings.silence:
+                    raise StreamError(f"no word from the viewer for {now - heard:.0f} s")
+                continue
+            try:
+                message = parse_message(data)
+            except CorruptError:
+                continue  # no sign of life, and not worth a crash
+            if isinstance(message, Report):
+                heard = now
+                self.summary.report = message
+                self.congestion.reported(message, now)
+                if message.finished:
+                    return
