@@ -1,11 +1,13 @@
 """`gistcast send` and `gistcast receive`: a whole session each, from signalling to hanging up.
 
-The receiver listens as a WHIP endpoint; the sender posts its offer there.
+The receiver listens as a WHIP endpoint; the sender posts its offer there. Or the receiver is a
+viewer: it posts its offer to a relay's WHEP endpoint.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +15,7 @@ from typing import Protocol, TextIO
 
 from gistcast.stream.link import StreamError
 from gistcast.stream.network import Emulator, Network
+from gistcast.stream.peer import PeerLink
 from gistcast.stream.receiver import ClipSink, Receiver, ReceiveSettings, ReceiveSummary
 from gistcast.stream.sender import ClipSource, Sender, SendSettings
 from gistcast.stream.sent import SendSummary
@@ -133,14 +136,60 @@ async def receive(
             listening(listener.url)
         link = await listener.accept(wait)
         try:
-            receiver = Receiver(link, sink, settings or ReceiveSettings())
-            async with progress_line(receiver.summary, progress):
-                summary = await receiver.run()
-            if summary.ended:
-                await _until_closed(link.receive)
-            return summary
+            return await _receive(link, sink, settings, progress)
         finally:
             await link.close()
+
+
+async def view(
+    sink: ClipSink,
+    url: str,
+    settings: ReceiveSettings | None = None,
+    *,
+    token: str | None = None,
+    patience: float = 0.0,
+    network: Network | None = None,
+    progress: TextIO | None = sys.stderr,
+) -> ReceiveSummary:
+    """Receive the stream of the relay whose WHEP endpoint is `url`, from its next clip on.
+
+    Args:
+        sink: takes the clips, in a worker thread.
+        url: such as http://127.0.0.1:8787/whep.
+        settings: limits and patience.
+        token: bearer token, where the endpoint asks for one.
+        patience: seconds to wait for the endpoint and for a stream to appear there.
+        network: what to emulate between here and there; None: nothing.
+        progress: where to show progress, if that is a terminal.
+
+    Raises:
+        UsageError: `url` is no http(s) address.
+        StreamError: no connection, no stream, or the relay went away before one began.
+        GistcastError: whatever the sink raises.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        emulator = None
+        if network is not None:
+            emulator = await stack.enter_async_context(Emulator(network))
+        session = await whip_connect(url, token=token, patience=patience, emulator=emulator)
+        if emulator is not None:
+            emulator.connected()
+        try:
+            return await _receive(session.link, sink, settings, progress)
+        finally:
+            await session.close()
+
+
+async def _receive(
+    link: PeerLink, sink: ClipSink, settings: ReceiveSettings | None, progress: TextIO | None
+) -> ReceiveSummary:
+    """The stream itself."""
+    receiver = Receiver(link, sink, settings or ReceiveSettings())
+    async with progress_line(receiver.summary, progress):
+        summary = await receiver.run()
+    if summary.ended:
+        await _until_closed(link.receive)
+    return summary
 
 
 async def _until_closed(receive_one: Callable[[], object]) -> None:

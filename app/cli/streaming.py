@@ -34,12 +34,16 @@ from gistcast.stream import (
     parse_network,
     receive,
     send,
+    view,
 )
+
+_PATIENCE = 10.0  # seconds that a viewer waits for a stream to begin
 
 EPILOG = """examples:
   gistcast receive -o out.mp4 --listen 127.0.0.1:8787
   gistcast send in.mp4 --to http://127.0.0.1:8787/whip --bitrate 12k --size 128x128
   gistcast send in.mp4 --to http://127.0.0.1:8787/whip --network loss=5%,delay=40ms,rate=64k
+  gistcast receive --from http://127.0.0.1:8787/whep -o - | ffplay -      # view what serve relays
 """
 
 
@@ -101,11 +105,19 @@ def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    common.add_output(parser, "OUT.mp4, .mkv, .y4m (decoded) or .gist (as it came)")
+    common.add_output(
+        parser, "OUT.mp4, .mkv, .y4m (decoded) or .gist (as it came), or - for y4m on stdout"
+    )
     parser.add_argument("--keep", metavar="OUT.gist", help="also keep the coded stream")
-    parser.add_argument("--listen", default="127.0.0.1:8787", metavar="HOST:PORT")
-    parser.add_argument("--token", help="bearer token to ask for")
-    parser.add_argument("--wait", type=float, help="seconds to wait for a sender")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--listen", default="127.0.0.1:8787", metavar="HOST:PORT", help="wait there for a sender"
+    )
+    where.add_argument(
+        "--from", dest="source", metavar="URL", help="view a relay's stream: its WHEP endpoint"
+    )
+    parser.add_argument("--token", help="bearer token: to ask for, or that the relay asks for")
+    parser.add_argument("--wait", type=float, help="seconds to wait for a sender or a stream")
     add_refine(parser)
     common.add_device(parser)
     parser.set_defaults(run=run_receive)
@@ -178,8 +190,6 @@ def make_decoder(*, refine: str, device: str) -> Callable[[bytes], Decoder]:
 def run_receive(args: argparse.Namespace) -> None:
     """Receive one stream."""
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
-    if args.output == "-":
-        raise UsageError("receive writes a file; give it a name")
     if args.keep:
         if Path(args.keep).suffix != ".gist":
             raise UsageError(f"--keep writes the coded stream: name it .gist, not {args.keep!r}")
@@ -196,24 +206,30 @@ def run_receive(args: argparse.Namespace) -> None:
         summary = asyncio.run(_receive(args, Tee(*sinks), host, port, announce))
     common.report(args, summary.to_json(), summary.line())
     if not summary.ended:
-        raise GistcastError("the sender went away before the end of its stream")
+        raise GistcastError("the stream broke off before its end")
 
 
 def _sink(path: str, args: argparse.Namespace, files: contextlib.ExitStack) -> ClipSink:
     """Writes the coded stream to a .gist file, decoded frames to any other; whole or not at all."""
+    decoder = make_decoder(refine=args.refine, device=args.device)
+    if path == "-":
+        return VideoSink(decoder, lambda info: VideoWriter(sys.stdout.buffer, info))
     name = files.enter_context(common.whole_file(path))
     if Path(path).suffix == ".gist":
         return GistSink(files.enter_context(open(name, "wb")))
-    decoder = make_decoder(refine=args.refine, device=args.device)
     return VideoSink(decoder, lambda info: VideoWriter(name, info))
 
 
 async def _receive(
     args: argparse.Namespace, sink: ClipSink, host: str, port: int, announce: Callable[[str], None]
 ) -> ReceiveSummary:
+    settings = ReceiveSettings()
+    if args.source is not None:
+        patience = _PATIENCE if args.wait is None else args.wait
+        return await view(sink, args.source, settings, token=args.token, patience=patience)
     return await receive(
         sink,
-        ReceiveSettings(),
+        settings,
         host=host,
         port=port,
         token=args.token,
