@@ -1,6 +1,11 @@
-"""The text layer: UTF-8, deflated against a fixed dictionary of what clips are described with.
+"""The text layer: sentences in few bytes, against what clips are usually described with.
 
-Source: RFC 1951 (raw deflate); the dictionary is `codec/tables/text-1.txt`, hashed in the header.
+    UTF-8 --letters predicted from those before (`textmodel`)--> number of bytes, flags --+--> the
+          --deflated against a dictionary of words-----------------------------------------+ shorter
+
+The first byte tells them apart: bits 1 and 2 are both set for predicted letters, which no deflate
+stream has (RFC 1951 reserves that block type). The dictionary is `codec/tables/text-1.txt`, the
+samples that letters are predicted by are `codec/tables/text-2.txt`.
 """
 
 from __future__ import annotations
@@ -10,8 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.codec.textmodel import decode_letters, encode_letters
 
 MAX_TEXT = 1000  #: bytes of UTF-8
+_PREDICTED = 0b110
+_LONG = 63  # lengths from here on are told in two bytes more
 
 
 @lru_cache(maxsize=1)
@@ -30,22 +38,47 @@ def encode_text(text: str) -> bytes:
     if len(raw) > MAX_TEXT:
         raise UsageError(f"a text has at most {MAX_TEXT} bytes, not {len(raw)}")
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, dictionary())
-    return deflate.compress(raw) + deflate.flush()
+    deflated = deflate.compress(raw) + deflate.flush()
+    predicted = _head(len(raw)) + encode_letters(raw)
+    return min(predicted, deflated, key=len)
 
 
 def decode_text(data: bytes) -> str:
     """Layer bytes -> text.
 
     Raises:
-        CorruptError: not deflate, not UTF-8, or more than 1000 bytes come out.
+        CorruptError: of neither form, not UTF-8, or more than 1000 bytes come out.
     """
-    inflate = zlib.decompressobj(-15, dictionary())
+    predicted = bool(data) and data[0] & _PREDICTED == _PREDICTED
     try:
-        raw = inflate.decompress(data, MAX_TEXT + 1)
-        if len(raw) > MAX_TEXT:
-            raise CorruptError("text is too long", field="text")
-        if not inflate.eof or inflate.unused_data:
-            raise CorruptError("text does not end where its layer does", field="text")
-        return raw.decode()
+        return (_letters(data) if predicted else _inflate(data)).decode()
     except (zlib.error, UnicodeDecodeError) as error:
         raise CorruptError(f"text cannot be read: {error}", field="text") from error
+
+
+def _head(length: int) -> bytes:
+    """The number of bytes around the mark: five bits above it, one below, and two bytes if long."""
+    short = min(length, _LONG)
+    first = bytes([short >> 1 << 3 | _PREDICTED | short & 1])
+    return first if short < _LONG else first + (length - _LONG).to_bytes(2, "big")
+
+
+def _letters(data: bytes) -> bytes:
+    length, at = data[0] >> 3 << 1 | data[0] & 1, 1
+    if length == _LONG:
+        if len(data) < 3:
+            raise CorruptError("text ends early", field="text")
+        length, at = length + int.from_bytes(data[1:3], "big"), 3
+    if length > MAX_TEXT:
+        raise CorruptError("text is too long", field="text")
+    return decode_letters(data[at:], length)
+
+
+def _inflate(data: bytes) -> bytes:
+    inflate = zlib.decompressobj(-15, dictionary())
+    raw = inflate.decompress(data, MAX_TEXT + 1)
+    if len(raw) > MAX_TEXT:
+        raise CorruptError("text is too long", field="text")
+    if not inflate.eof or inflate.unused_data:
+        raise CorruptError("text does not end where its layer does", field="text")
+    return raw

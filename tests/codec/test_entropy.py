@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import zlib
 
+import constriction
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gistcast.codec.errors import CorruptError, GistcastError, ModelError, UsageError
 from gistcast.codec.latent import decode_latent, encode_latent
 from gistcast.codec.rangecoder import FlagDecoder, FlagEncoder
-from gistcast.codec.text import MAX_TEXT, decode_text, encode_text
+from gistcast.codec.text import MAX_TEXT, decode_text, dictionary, encode_text
 
 
 @settings(max_examples=150, deadline=None)
@@ -48,6 +49,51 @@ def test_damaged_flags_decode_or_raise(data: bytes, seed: int) -> None:
     assert set(np.unique(flags)) <= {0, 1}
 
 
+_BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
+
+
+def _chances(rng: np.random.Generator, count: int) -> np.ndarray:
+    extremes = rng.choice([1, 2, 255, 32767, 32768, 32769, 65534, 65535], count)
+    return np.where(rng.random(count) < rng.random(), extremes, rng.integers(1, 65536, count))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000))
+def test_coder_is_constrictions(seed: int, count: int) -> None:
+    """Improbable flags among them, so that carries run through written words."""
+    rng = np.random.default_rng(seed)
+    p = _chances(rng, count)
+    flags = (rng.random(count) < np.where(rng.random(count) < 0.1, 0.5, p / 65536)).astype(np.int32)
+    theirs = constriction.stream.queue.RangeEncoder()
+    theirs.encode(flags, _BERNOULLI, p / 65536)
+    ours = FlagEncoder()
+    ours.put(flags, p)
+    data, sealed = ours.finish(), theirs.get_compressed().astype(">u4").tobytes()
+    assert len(data) <= len(sealed) and data[:-4] == sealed[: max(0, len(data) - 4)]
+    padded = np.frombuffer(data + bytes(-len(data) % 4 + 8), ">u4").astype(np.uint32)
+    decoded = constriction.stream.queue.RangeDecoder(padded).decode(_BERNOULLI, p / 65536)
+    assert np.array_equal(decoded, flags)
+    assert np.array_equal(FlagDecoder(sealed).get(p), flags)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=40), st.integers(0, 2**32 - 1))
+@example(b"\xff" * 9, 1)
+def test_damage_is_found_where_constriction_finds_it(data: bytes, seed: int) -> None:
+    p = _chances(np.random.default_rng(seed), 300)
+    padded = np.frombuffer(data + bytes(-len(data) % 4 + 8), ">u4").astype(np.uint32)
+    theirs, ours = constriction.stream.queue.RangeDecoder(padded), FlagDecoder(data)
+    for chance in p.tolist():
+        try:
+            expected = int(theirs.decode(_BERNOULLI, np.array([chance / 65536]))[0])
+        except (ValueError, AssertionError, RuntimeError):
+            with pytest.raises(CorruptError):
+                ours.flag(chance)
+            return
+        assert ours.flag(chance) == expected
+
+
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_text_round_trip(text: str) -> None:
     assert decode_text(encode_text(text)) == text
@@ -57,7 +103,7 @@ def test_text_round_trip(text: str) -> None:
     "sentence", ["a man playing golf on grass", "a person swimming in the pool", "sailing on snow"]
 )
 def test_text_is_small(sentence: str) -> None:
-    assert len(encode_text(sentence)) <= 20
+    assert len(encode_text(sentence)) <= 8
 
 
 def test_text_limits() -> None:
@@ -67,6 +113,13 @@ def test_text_limits() -> None:
     bomb = deflate.compress(bytes(10_000_000)) + deflate.flush()
     with pytest.raises(CorruptError, match="too long"):
         decode_text(bomb)
+
+
+def test_texts_of_the_first_form_are_still_read() -> None:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, dictionary())
+    old = deflate.compress(b"a man playing golf on grass") + deflate.flush()
+    assert decode_text(old) == "a man playing golf on grass"
+    assert len(encode_text("a man playing golf on grass")) < len(old)
 
 
 @given(st.binary(max_size=60))

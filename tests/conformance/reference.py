@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from reference_bytes import CorruptInputError, RangeDecoder, need, read_clips, varint
 from reference_context import Band, Context, Group, Layout, Levels, Tables
@@ -25,8 +26,10 @@ from reference_video import AV1Decoder, Rows, Units, VideoTables, decode_video
 TEXT, LATENT, RESIDUAL, VIDEO = 0, 1, 2, 12
 
 
-def decode_text(payload: bytes, dictionary: bytes) -> str:
+def decode_text(payload: bytes, dictionary: bytes, samples: bytes) -> str:
     """Section 8."""
+    if payload and payload[0] & 6 == 6:
+        return decode_letters(payload, samples)
     inflate = zlib.decompressobj(-15, dictionary)
     try:
         raw = inflate.decompress(payload, 1001)
@@ -34,6 +37,58 @@ def decode_text(payload: bytes, dictionary: bytes) -> str:
         return raw.decode("utf-8")
     except (zlib.error, UnicodeDecodeError) as error:
         raise CorruptInputError("text") from error
+
+
+def decode_letters(payload: bytes, samples: bytes) -> str:
+    """Section 8.2."""
+    length, at = payload[0] // 8 * 2 + payload[0] % 2, 1
+    if length == 63:
+        need(len(payload) >= 3, "text")
+        length, at = 63 + payload[1] * 256 + payload[2], 3
+    need(length <= 1000, "text")
+    coder, text = RangeDecoder(payload[at:]), b"\n"
+    follows = letters_after(samples)
+    for _ in range(length):
+        seen: list[int] = []
+        letter = None
+        for order in range(min(6, len(text)), -1, -1):
+            row = follows.get(text[len(text) - order :], {})
+            weights = [(2 * n - 1, c) for c, n in row.items() if c not in seen]
+            if not weights:
+                continue
+            total = sum(w for w, _ in weights)
+            if coder.flag(share(total, total + len(weights))):
+                weights.sort(key=lambda pair: (-pair[0], pair[1]))
+                while len(weights) > 1 and not coder.flag(share(weights[0][0], total)):
+                    total -= weights.pop(0)[0]
+                letter = weights[0][1]
+                break
+            seen += [c for _, c in weights]
+        if letter is None:
+            letter = sum(coder.flag(32768) << bit for bit in range(7, -1, -1))
+        text += bytes([letter])
+    try:
+        return text[1:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptInputError("text") from error
+
+
+def share(part: int, whole: int) -> int:
+    """P(a, b) of section 9."""
+    return min(65535, max(1, part * 65536 // whole))
+
+
+@lru_cache(maxsize=1)
+def letters_after(samples: bytes) -> dict[bytes, dict[int, int]]:
+    """Section 8.2: how often which letter follows which ending."""
+    follows: dict[bytes, dict[int, int]] = {}
+    for sentence in samples.split(b"\n")[:-1]:
+        line = b"\n" + sentence
+        for at in range(1, len(line)):
+            for order in range(min(at, 6) + 1):
+                row = follows.setdefault(line[at - order : at], {})
+                row[line[at]] = row.get(line[at], 0) + 1
+    return follows
 
 
 def decode_latent(payload: bytes, frequencies: Sequence[Sequence[int]]) -> list[int]:
@@ -187,6 +242,7 @@ def decode(
     frequencies: Sequence[Sequence[int]] | None = None,
     video_tables: VideoTables | None = None,
     av1: AV1Decoder | None = None,
+    samples: bytes = b"",
 ) -> list[DecodedClip]:
     """All clips of a file; video with the AV1 decoder that is brought along."""
     header, clips = read_clips(data)
@@ -198,7 +254,8 @@ def decode(
         clip = DecodedClip(number, lengths.pop())
         layers = {p.layer: p.payload for p in packets}
         with suppress(CorruptInputError):
-            clip.text = decode_text(layers[TEXT], dictionary) if TEXT in layers else None
+            if TEXT in layers:
+                clip.text = decode_text(layers[TEXT], dictionary, samples)
         if LATENT in layers and header.model and frequencies is not None:
             with suppress(CorruptInputError):
                 clip.latent = decode_latent(layers[LATENT], frequencies)

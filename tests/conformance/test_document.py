@@ -139,6 +139,9 @@ def test_tables_of_this_version() -> None:
     words = text.dictionary()
     assert f"the {len(words)} bytes" in DOCUMENT
     assert hashlib.sha256(words).hexdigest() in DOCUMENT
+    samples = (ROOT / "codec" / "tables" / "text-2.txt").read_bytes()
+    assert f"the {len(samples)} bytes" in DOCUMENT
+    assert hashlib.sha256(samples).hexdigest() in DOCUMENT
 
 
 def test_network_constants() -> None:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +26,7 @@ from gistcast.codec.media import VideoInfo
 from gistcast.codec.motion import Motion, put_motion
 from gistcast.codec.packet import RESIDUAL, Chunk, Packet
 from gistcast.codec.rangecoder import FlagDecoder, FlagEncoder
-from gistcast.codec.text import decode_text, dictionary
+from gistcast.codec.text import decode_text, dictionary, encode_text
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden"
@@ -37,6 +38,7 @@ EXPECTED = {
 DATA = Path(gistcast.codec.tables.__file__).parent / "tables"
 TABLES = (DATA / "residual-1.safetensors").read_bytes()
 WORDS = (DATA / "text-1.txt").read_bytes().rstrip(b"\n")
+SAMPLES = (DATA / "text-2.txt").read_bytes()
 
 
 def _module(folder: Path, name: str) -> ModuleType:
@@ -81,7 +83,7 @@ def _rows(plane: av.VideoPlane) -> list[bytes]:
 
 
 def _reference_hashes(data: bytes) -> list[str]:
-    clips = reference.decode(data, TABLES, WORDS, FREQUENCIES, VIDEO_TABLES, _av1)
+    clips = reference.decode(data, TABLES, WORDS, FREQUENCIES, VIDEO_TABLES, _av1, SAMPLES)
     return [c.sha256() for c in clips]
 
 
@@ -163,6 +165,30 @@ def test_damaged_layers_are_given_up_alike(moving_clip: Callable[..., Clip]) -> 
     assert {0, 1, 2} <= set(used)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a man plays golf in the pool",
+        "",
+        "a man ïn 🏌 and\nsnow",
+        "goolf",
+        "a man in red swims, two women sail, a child rides a horse on the beach",
+    ],
+)
+def test_predicted_letters(text: str) -> None:
+    data = encode_text(text)
+    assert data[0] & 6 == 6 or not text.isascii()
+    assert reference.decode_text(data, WORDS, SAMPLES) == text
+    for cut in range(1, len(data)):
+        try:
+            expected = decode_text(data[:cut])
+        except CorruptError:
+            with pytest.raises(reference.CorruptInputError):
+                reference.decode_text(data[:cut], WORDS, SAMPLES)
+        else:
+            assert reference.decode_text(data[:cut], WORDS, SAMPLES) == expected
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_motion(seed: int) -> None:
     """The same canvas and the same levels on it; three motions go too far and are given up."""
@@ -206,7 +232,7 @@ def test_latents_and_texts_of_garbage() -> None:
         data = rng.bytes(int(rng.integers(0, 12)))
         for ours, theirs in (
             (lambda d: decode_latent(d, frequencies).tolist(), reference.decode_latent),
-            (decode_text, reference.decode_text),
+            (decode_text, partial(reference.decode_text, samples=SAMPLES)),
         ):
             other = FREQUENCIES if theirs is reference.decode_latent else dictionary()
             try:
