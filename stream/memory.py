@@ -31,9 +31,9 @@ def lossy(path: Path) -> Fate:
 class MemoryLink:
     """One end of `memory_pair`; a `gistcast.stream.link.Link`."""
 
-    def __init__(self, fate: Fate) -> None:
-        self.sent: list[tuple[ChannelName, bytes]] = []  #: every message handed to `send`
-        self._fate = fate
+    def __init__(self, fate: Fate, *, keep: bool = True) -> None:
+        self.sent: list[tuple[ChannelName, bytes]] = []  #: messages handed to `send`, if kept
+        self._fate, self._keep = fate, keep
         self._inbox = Inbox()
         self._peer: MemoryLink | None = None
 
@@ -50,7 +50,8 @@ class MemoryLink:
         """As `Link.send`."""
         if self._inbox.closed or self._peer is None:
             raise StreamError("the link to the peer is closed")
-        self.sent.append((channel, data))
+        if self._keep:
+            self.sent.append((channel, data))
         for copy in self._fate(channel, data):
             self._peer._inbox.put(copy)
 
@@ -77,10 +78,11 @@ class MemoryLink:
 
 
 def memory_pair(
-    forward: Fate = faithful, backward: Fate = faithful
+    forward: Fate = faithful, backward: Fate = faithful, *, keep: bool = True
 ) -> tuple[MemoryLink, MemoryLink]:
-    """Two joined links; `forward` and `backward` decide what arrives, per message."""
-    here, there = MemoryLink(forward), MemoryLink(backward)
+    """Two joined links; `forward` and `backward` decide what arrives, per message. A stream
+    without end had better not `keep` all it sent."""
+    here, there = MemoryLink(forward, keep=keep), MemoryLink(backward, keep=keep)
     here.join(there)
     there.join(here)
     return here, there
