@@ -18,7 +18,7 @@ from gistcast.codec.protocol import FloatPlanes
 from gistcast.codec.quantiser import CHROMA_STEP, luma_step
 from gistcast.codec.register import camera_path, fit_motion, reach
 from gistcast.codec.residual import Chosen, ResidualEncoder
-from gistcast.codec.sketch import normalise, synthesise, transform_clip
+from gistcast.codec.sketch import synthesise, transform_clip
 from gistcast.codec.transform import BandKey
 from gistcast.codec.warp import Warps, make_warps
 
@@ -47,8 +47,7 @@ class Ground:
 
     def choose(self, encoder: ResidualEncoder, quantiser: int) -> Chosen:
         """The levels at a quantiser."""
-        coefficients = normalise(self.bands, quantiser)
-        return encoder.choose(self.layout, coefficients, quantiser, self.motion)
+        return encoder.choose(self.layout, self.bands, quantiser, self.motion)
 
     def picture(self, chosen: Chosen, gist: FloatPlanes | None) -> Clip:
         """The sketch that a decoder makes of them."""
@@ -118,7 +117,7 @@ def _moving_ground(
 
 def _cost(ground: Ground, clip: Clip, encoder: ResidualEncoder, quantiser: int) -> float:
     chosen = ground.choose(encoder, quantiser)
-    bits = sum(chosen.group_bits())
+    bits = float(chosen.group_bits().sum())
     error = distortion(clip, ground.picture(chosen, None))
     return error + encoder.weight * luma_step(quantiser) ** 2 * bits
 

@@ -10,7 +10,7 @@ import numpy as np
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.rangecoder import HALF, FlagDecoder, FlagEncoder
 
-_PREFIX = 18
+MAX_PREFIX = 17  #: zeros before the one
 
 
 def put_golomb(out: FlagEncoder, value: int, order: int) -> None:
@@ -29,7 +29,7 @@ def get_golomb(source: FlagDecoder, order: int) -> int:
         CorruptError: it is longer than any that is written.
     """
     one = np.full(1, HALF)
-    for prefix in range(_PREFIX):
+    for prefix in range(MAX_PREFIX + 1):
         if source.get(one)[0]:
             bits = source.get(np.full(prefix + order, HALF)).tolist()
             return int("1" + "".join(map(str, bits)), 2) - (1 << order)

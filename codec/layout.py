@@ -40,7 +40,7 @@ class Group:
     luma: BandKey | None  #: band of equal size in luma, for chroma groups
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a layout is known by its identity, so that plans can be kept
 class Layout:
     """Groups of a clip in coding order, and the band sizes per plane."""
 

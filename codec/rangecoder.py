@@ -1,97 +1,73 @@
-"""Binary range coding over integer probabilities, on constriction's range coder.
+"""Binary range coding over integer probabilities: flags <-> bytes.
 
 Flags are collected with their probabilities and coded in one call; the last word is then cut
-to the fewest bytes that still decode (the decoder reads zeros past the end).
-
-Source: Martin, "Range encoding" (1979); the coder is constriction's (Bamler, 2022).
+to the fewest bytes that still decode (the decoder reads zeros past the end). The coder itself is
+`kernels/range.py`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.errors import CorruptError
 
-I32 = NDArray[np.int32]
-Probabilities = NDArray[np.int64] | NDArray[np.uint16]
+U8 = NDArray[np.uint8]
+Probabilities = NDArray[np.integer[Any]]
 
-#: Probabilities are k / 65536 with k in 1..65535: exact in float64, 24 bits in the coder.
-_SCALE = 65536.0
-_MODEL = constriction.stream.model.Bernoulli(perfect=False)
 HALF = 32768  #: the probability of a flag nothing is known of
 
 
 class FlagEncoder:
-    """Collects flags (0 or 1) and P(flag = 1) * 65536; `finish` gives the bytes."""
+    """Collects flags (0 or 1) and P(flag = 1) * 65536, 1..65535; `finish` gives the bytes."""
 
     def __init__(self) -> None:
-        self._flags: list[I32] = []
-        self._probabilities: list[NDArray[np.float64]] = []
+        self._flags: list[U8] = []
+        self._probabilities: list[NDArray[np.uint16]] = []
 
     def put(self, flags: NDArray[Any], probabilities: Probabilities) -> None:
         """Append flags (n,) with their probabilities (n,)."""
         if flags.size:
-            self._flags.append(flags.astype(np.int32))
-            self._probabilities.append(probabilities / _SCALE)
-
-    def extend(self, other: FlagEncoder) -> None:
-        """Append all flags of another encoder."""
-        self._flags += other._flags
-        self._probabilities += other._probabilities
+            self._flags.append(flags.astype(np.uint8))
+            self._probabilities.append(probabilities.astype(np.uint16))
 
     def bits(self) -> float:
         """Information content so far, in bits."""
         if not self._flags:
             return 0.0
-        flags, p = np.concatenate(self._flags), np.concatenate(self._probabilities)
+        flags, p = np.concatenate(self._flags), np.concatenate(self._probabilities) / 65536
         return float(-np.log2(np.where(flags == 1, p, 1 - p)).sum())
 
     def finish(self) -> bytes:
         """The coded bytes, without trailing bytes that decode the same as zeros."""
+        from gistcast.codec.kernels import range as kernel
+
         if not self._flags:
             return b""
         flags, p = np.concatenate(self._flags), np.concatenate(self._probabilities)
-        encoder = constriction.stream.queue.RangeEncoder()
-        encoder.encode(flags, _MODEL, p)
-        words, (lower, width) = encoder.pos()
-        return _shortest(encoder.get_compressed(), words, lower, width)
+        state, words = np.zeros(4, np.uint64), np.empty(flags.size, np.uint32)
+        kernel.write_flags(state, words, flags, p)
+        count = int(state[kernel.WORDS])
+        written = words[:count].astype(">u4").tobytes()
+        return _shortest(written, int(state[kernel.LOW]), int(state[kernel.RANGE]))
 
 
-def _shortest(sealed: NDArray[np.uint32], words: int, lower: int, width: int) -> bytes:
+def _shortest(written: bytes, low: int, width: int) -> bytes:
     """Fewest bytes, read as a fraction with zeros behind, inside the coder's final interval.
 
     Args:
-        sealed: constriction's own ending, some number inside the interval.
-        words: 32-bit words that precede the coder's 64-bit state.
-        lower, width: the state: low end of the interval (modulo 2**64) and its width.
+        written: bytes that precede the coder's 64-bit state.
+        low, width: the state: low end of the interval and its width.
     """
-    size = 4 * words + 8
-    data = sealed.astype(">u4").tobytes()
-    inside = int.from_bytes((data + bytes(size))[:size], "big")
-    low = inside - ((inside - lower) % (1 << 64))
-    for cut in range(8 * min(size, 12), -1, -8):
+    size = len(written) + 8
+    low += int.from_bytes(written, "big") << 64
+    for cut in range(8 * min(size, 12), 0, -8):
         value = -(-low >> cut)
         if value << cut < low + width:
             return value.to_bytes(size - cut // 8, "big").rstrip(b"\0")
-    return data
-
-
-def _decoder(data: bytes) -> constriction.stream.queue.RangeDecoder:
-    padded = data + bytes(-len(data) % 4 + 8)
-    return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
-
-
-def _decode(
-    decoder: constriction.stream.queue.RangeDecoder, p: NDArray[np.float64], field: str
-) -> I32:
-    try:
-        return np.asarray(decoder.decode(_MODEL, p), dtype=np.int32)
-    except (ValueError, AssertionError, RuntimeError) as error:
-        raise CorruptError("entropy-coded data is damaged", field=field) from error
+    return low.to_bytes(size, "big").rstrip(b"\0")
 
 
 class FlagDecoder:
@@ -100,20 +76,33 @@ class FlagDecoder:
     Args:
         data: its bytes.
         field: by which errors name them.
+
+    Attributes:
+        state, data: for kernels that read on: see `kernels/range.py`.
     """
 
     def __init__(self, data: bytes, field: str = "residual") -> None:
-        self._decoder, self._field = _decoder(data), field
+        from gistcast.codec.kernels import range as kernel
 
-    def get(self, probabilities: Probabilities) -> I32:
+        self._kernel, self._field = kernel, field
+        self.data, self.state = np.frombuffer(data, np.uint8), np.empty(4, np.uint64)
+        kernel.begin(self.state, self.data)
+
+    def check(self) -> None:
+        """Raise `CorruptError` if what was read cannot have been produced by the encoder."""
+        if self.state[self._kernel.DAMAGED]:
+            raise CorruptError("entropy-coded data is damaged", field=self._field)
+
+    def get(self, probabilities: Probabilities) -> NDArray[np.int32]:
         """Decode flags (n,).
 
         Raises:
             CorruptError: the data cannot have been produced by the encoder.
         """
-        if not probabilities.size:
-            return np.zeros(0, np.int32)
-        return _decode(self._decoder, probabilities / _SCALE, self._field)
+        flags = np.empty(probabilities.size, np.uint8)
+        self._kernel.read_flags(self.state, self.data, probabilities.astype(np.uint16), flags)
+        self.check()
+        return flags.astype(np.int32)
 
     def flag(self, probability: int) -> int:
         """Decode one flag, where the next probability depends on it.
@@ -121,4 +110,6 @@ class FlagDecoder:
         Raises:
             CorruptError: as `get`.
         """
-        return int(_decode(self._decoder, np.array([probability / _SCALE]), self._field)[0])
+        flag = self._kernel.read_flag(self.state, self.data, probability)
+        self.check()
+        return flag

@@ -1,6 +1,6 @@
-"""Clip <-> normalised transform coefficients, with or without a gist to subtract.
+"""Clip <-> transform coefficients, with or without a gist to subtract.
 
-clip - gist (mid-grey without one) (--warp--> canvas) --3-D transform--> bands / step of their plane
+clip - gist (mid-grey without one) (--warp--> canvas) --3-D transform--> bands
 """
 
 from __future__ import annotations
@@ -50,22 +50,6 @@ def transform_clip(
             residual = warps[index].canvas_of(residual, exact=exact)
         planes.append(forward(residual, layout.levels[index]))
     return planes
-
-
-def normalise(
-    bands: list[dict[BandKey, NDArray[np.float32]]], quantiser: int
-) -> list[dict[BandKey, NDArray[np.float32]]]:
-    """Bands in units of each plane's step."""
-    steps = plane_steps(quantiser)
-    return [
-        {key: band * np.float32(1 / step) for key, band in plane.items()}
-        for plane, step in zip(bands, steps, strict=True)
-    ]
-
-
-def analyse(clip: Clip, gist: FloatPlanes | None, layout: Layout, quantiser: int) -> Coefficients:
-    """Normalised coefficients of a clip, ready for `ResidualEncoder.choose`."""
-    return normalise(transform_clip(clip, gist, layout), quantiser)
 
 
 def synthesise(

@@ -1,12 +1,11 @@
 """The learned probability model: a small network in integers, and the tables it picks from.
 
-    features (n, 23) 0..64 --W1--> + class rows --clip--> (n, H) 0..255 --W2--> (n, H) 0..255
+    features (23,) 0..64 --W1--> + class rows --clip--> (32,) 0..255 --W2--> (32,) 0..255
         --W3--> three logits in 1/16 --> PROBABILITY[logit] / 65536
 
 Number format: weights are integers in 1/64, activations in 1/16, so a product is in 1/1024 and
-`floor(z / 64)` brings it back. Every partial sum is an integer below 2**24, hence exact in
-float32 in any order of summation: matrix products may use any BLAS, any thread count, FMA or
-not, and give the same integers. `load_tables` checks that bound.
+`floor(z / 64)` brings it back. Every partial sum is an integer below 2**24: `parse_tables` checks
+that bound. The network itself is `kernels/network.py`.
 
 The three logits are of: non-zero; magnitude > 1 given non-zero; magnitude > k + 1 given > k,
 for k >= 1.
@@ -18,19 +17,20 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 
-from gistcast.codec.context import FEATURES
 from gistcast.codec.errors import ModelError
 from gistcast.codec.layout import MAX_RANK, MAX_TEMPORAL_GROUP, Group, Layout
 
-F32 = NDArray[np.float32]
-I16 = NDArray[np.int16]
+I32 = NDArray[np.int32]
 
+FEATURES = 23
+HIDDEN = 32  #: units of each hidden layer
 LOGIT_LIMIT = 176  #: logits are clipped to -176..175, in 1/16
 WEIGHT_UNIT = 64.0
 ACTIVATION_MAX = 255.0
@@ -52,7 +52,12 @@ def detail_class(group: Group) -> int:
 def time_classes(group: Group, layout: Layout, phase: int) -> NDArray[np.int64]:
     """Rows of the time table for each plane of the group: chroma? x phase x frequency (32)."""
     frequency = np.arange(group.start, group.stop) * 32 // max(1, layout.frames)
-    return ((1 if group.plane else 0) * 2 + phase) * 32 + np.minimum(frequency, 31)
+    return time_class(group, phase) + np.minimum(frequency, 31)
+
+
+def time_class(group: Group, phase: int) -> int:
+    """The first of the rows of the time table for a phase."""
+    return ((1 if group.plane else 0) * 2 + phase) * 32
 
 
 BAND_CLASSES = 3 * 4 * (MAX_RANK + 1)
@@ -72,9 +77,23 @@ def presence_class(group: Group) -> int:
 PRESENCE_CLASSES = 2 * 3 * (MAX_RANK + 1) * (MAX_TEMPORAL_GROUP + 1)
 
 
+class Weights(NamedTuple):
+    """Integers of the network, all int32: layers (inputs, 32), where 0 stands for a 24th feature;
+    the last one (3, 32); rows of biases by class."""
+
+    input_weights: I32
+    band_rows: I32
+    detail_rows: I32
+    time_rows: I32
+    hidden_weights: I32
+    hidden_bias: I32
+    output_weights: I32
+    output_bias: I32
+
+
 @dataclass(frozen=True)
 class Tables:
-    """Integer weights and tables, as float32 holding integers where they enter a product.
+    """The network and the tables that its logits pick from.
 
     Attributes:
         hash: first four bytes of the SHA-256 of the file.
@@ -85,56 +104,23 @@ class Tables:
     """
 
     hash: bytes
-    input_weights: F32
-    band_rows: F32
-    detail_rows: F32
-    time_rows: F32
-    hidden_weights: F32
-    hidden_bias: F32
-    output_weights: F32
-    output_bias: F32
+    weights: Weights
     probability: NDArray[np.uint16]
     presence: NDArray[np.uint16]
     reconstruction: NDArray[np.int8]
-
-    def logits(
-        self,
-        features: NDArray[np.uint8],
-        group: Group,
-        layout: Layout,
-        phase: int,
-        planes: NDArray[np.int64],
-    ) -> NDArray[np.int16]:
-        """Logits (n, 3) of one phase, as indices 0..351 into `probability`.
-
-        Args:
-            features: uint8 (n, 23).
-            planes: for each row, the index of its temporal plane within the group.
-        """
-        bias = self.time_rows[time_classes(group, layout, phase)] + (
-            self.band_rows[band_class(group)] + self.detail_rows[detail_class(group)]
-        )
-        hidden = features.astype(np.float32) @ self.input_weights
-        hidden += bias[planes]
-        hidden = _activate(hidden)
-        hidden = _activate(hidden @ self.hidden_weights + self.hidden_bias)
-        out = np.floor((hidden @ self.output_weights + self.output_bias) * (1 / WEIGHT_UNIT))
-        np.clip(out, -LOGIT_LIMIT, LOGIT_LIMIT - 1, out=out)
-        return np.asarray(out + LOGIT_LIMIT, dtype=np.int16)
-
-
-def _activate(z: F32) -> F32:
-    """floor(z / 64) clipped to 0..255: exact, since z is an integer below 2**24."""
-    z *= np.float32(1 / WEIGHT_UNIT)
-    np.floor(z, out=z)
-    np.clip(z, 0, ACTIVATION_MAX, out=z)
-    return z
 
 
 def _check_exact(weights: NDArray[np.int16], bias: NDArray[np.int32], largest: float) -> None:
     bound = np.abs(weights.astype(np.int64)).sum(0) * largest + np.abs(bias.astype(np.int64)).max(0)
     if bound.max() >= 1 << 24:
         raise ModelError("residual tables break the exactness bound of 2**24")
+
+
+def _weights(raw: dict[str, NDArray[Any]]) -> Weights:
+    arrays = {name: raw[name] for name in Weights._fields}
+    arrays["input_weights"] = np.pad(raw["input_weights"], ((0, 1), (0, 0)))
+    arrays["output_weights"] = raw["output_weights"].T
+    return Weights(**{name: np.ascontiguousarray(a, np.int32) for name, a in arrays.items()})
 
 
 def parse_tables(data: bytes) -> Tables:
@@ -145,18 +131,17 @@ def parse_tables(data: bytes) -> Tables:
     """
     try:
         raw = parse_safetensors(data)
-        hidden = raw["hidden_weights"].shape[0]
         rows = {
-            "band_rows": (BAND_CLASSES, hidden),
-            "detail_rows": (DETAIL_CLASSES, hidden),
-            "time_rows": (TIME_CLASSES, hidden),
+            "band_rows": (BAND_CLASSES, HIDDEN),
+            "detail_rows": (DETAIL_CLASSES, HIDDEN),
+            "time_rows": (TIME_CLASSES, HIDDEN),
         }
         shapes = {
-            "input_weights": (FEATURES, hidden),
+            "input_weights": (FEATURES, HIDDEN),
             **rows,
-            "hidden_weights": (hidden, hidden),
-            "hidden_bias": (hidden,),
-            "output_weights": (hidden, 3),
+            "hidden_weights": (HIDDEN, HIDDEN),
+            "hidden_bias": (HIDDEN,),
+            "output_weights": (HIDDEN, 3),
             "output_bias": (3,),
             "probability": (2 * LOGIT_LIMIT,),
             "presence": (PRESENCE_CLASSES, PRESENCE_CONTEXTS),
@@ -173,14 +158,12 @@ def parse_tables(data: bytes) -> Tables:
     _check_exact(raw["input_weights"], worst_rows, 64)
     _check_exact(raw["hidden_weights"], raw["hidden_bias"], ACTIVATION_MAX)
     _check_exact(raw["output_weights"], raw["output_bias"], ACTIVATION_MAX)
-    tables = {"probability", "presence", "reconstruction"}
-    floats = {n: raw[n].astype(np.float32) for n in shapes if n not in tables}
     return Tables(
         hash=hashlib.sha256(data).digest()[:4],
+        weights=_weights(raw),
         probability=raw["probability"],
         presence=raw["presence"],
         reconstruction=raw["reconstruction"],
-        **floats,
     )
 
 

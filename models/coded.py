@@ -24,7 +24,7 @@ from gistcast.codec.media import VideoInfo
 from gistcast.codec.protocol import FloatPlanes, GistModel
 from gistcast.codec.quantiser import QUANTISERS, luma_step
 from gistcast.codec.residual import ResidualEncoder
-from gistcast.codec.sketch import analyse, synthesise
+from gistcast.codec.sketch import synthesise, transform_clip
 from gistcast.codec.tables import load_tables
 from gistcast.models.data import build_store
 from gistcast.models.pairs import ClipShapes, TrainingClips, write_pair
@@ -54,7 +54,7 @@ class CodecSketcher:
         if self._gist is not None:
             size = {"frames": clip.frames, "height": clip.height, "width": clip.width}
             base = self._gist.gist(self._gist.describe(clip), None, seed=0, **size)
-        coefficients = analyse(clip, base, layout, quantiser)
+        coefficients = transform_clip(clip, base, layout)
         chosen = self._encoder.choose(layout, coefficients, quantiser)
         sketch = synthesise(chosen.points, base, layout, quantiser)
         return sketch, sum(chosen.group_bits()) / 8

@@ -27,22 +27,21 @@ from tqdm import tqdm
 
 from gistcast.codec import tables as integer
 from gistcast.codec.clip import Clip
-from gistcast.codec.context import FEATURES
 from gistcast.codec.layout import make_layout
 from gistcast.codec.media import VideoReader, read_clips
-from gistcast.codec.quantiser import UNARY, bucket
-from gistcast.codec.residual import GroupState, ResidualEncoder
-from gistcast.codec.sketch import analyse
-from gistcast.codec.tables import Tables
+from gistcast.codec.quantiser import UNARY, bucket, plane_steps
+from gistcast.codec.residual import ResidualEncoder, group_contexts
+from gistcast.codec.sketch import transform_clip
+from gistcast.codec.tables import FEATURES, HIDDEN, Tables
 
 Rows = NDArray[np.uint8]
 
 _LABEL = FEATURES + 3  # columns: features, band row, detail row, time row, magnitude
 
 
-def bootstrap_tables(hidden: int) -> Tables:
+def bootstrap_tables() -> Tables:
     """Tables with constant logits, to quantise the very first training data with."""
-    return integer.parse_tables(_export(_Network(hidden), *_neutral()))
+    return integer.parse_tables(_export(_Network(), *_neutral()))
 
 
 def _neutral() -> tuple[NDArray[np.uint16], NDArray[np.int8]]:
@@ -68,10 +67,11 @@ def _rounded(w: Tensor) -> Tensor:
 
 
 class _Network(nn.Module):
-    """The float twin of `codec.tables.Tables.logits`, with the same roundings."""
+    """The float twin of `codec/kernels/network.py`, with the same roundings."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        hidden = HIDDEN
         self.first = nn.Parameter(torch.randn(FEATURES, hidden) * 0.2)
         self.band = nn.Parameter(torch.zeros(integer.BAND_CLASSES, hidden))
         self.detail = nn.Parameter(torch.zeros(integer.DETAIL_CLASSES, hidden))
@@ -168,30 +168,32 @@ def _sample(
     rng: np.random.Generator,
 ) -> Rows:
     layout = make_layout(clip.frames, clip.height, clip.width)
-    coefficients = analyse(clip, None, layout, quantiser)
+    coefficients = transform_clip(clip, None, layout)
     symbols = encoder.choose(layout, coefficients, quantiser).symbols
     parts = []
     for group in layout.groups:
-        present = symbols.present[group.plane, group.band, group.temporal]
-        presence[integer.presence_class(group), symbols.presence(group), int(present)] += 1
+        present = symbols.present[group.index]
+        presence[integer.presence_class(group), symbols.presence(group), present] += 1
         if not present:
             continue
         window = slice(group.start, group.stop)
-        state = GroupState(symbols, group, tables, quantiser)
-        state.values[:] = symbols.signed[group.plane][group.band][window]
-        size = np.abs(coefficients[group.plane][group.band][window])
-        for phase, mask in enumerate(state.masks):
-            magnitude = np.abs(state.values[mask])
-            planes = np.nonzero(mask)[0]
+        levels = np.abs(symbols.signed[group.plane][group.band][window])
+        unit = np.float32(1 / plane_steps(quantiser)[group.plane])
+        size = np.abs(coefficients[group.plane][group.band][window] * unit)
+        t, y, x = np.indices(levels.shape)
+        for phase in range(2):
+            mask = (group.start + t + y + x) % 2 == phase
+            magnitude = levels[mask]
+            features, logits = group_contexts(symbols, group, tables, quantiser, phase)
             rows = np.empty((magnitude.size, _LABEL + 1), np.uint8)
-            rows[:, :FEATURES] = state.features(phase)
+            rows[:, :FEATURES] = features
             rows[:, FEATURES] = integer.band_class(group)
             rows[:, FEATURES + 1] = integer.detail_class(group)
-            rows[:, FEATURES + 2] = integer.time_classes(group, layout, phase)[planes]
+            rows[:, FEATURES + 2] = integer.time_classes(group, layout, phase)[t[mask]]
             rows[:, _LABEL] = np.minimum(magnitude, 31)
             parts.append(rows)
             at = np.flatnonzero(magnitude)
-            kind = (bucket(state.logits(phase)[at, 0]), np.minimum(magnitude[at], 3) - 1)
+            kind = (bucket(logits[at, 0]), np.minimum(magnitude[at], 3) - 1)
             np.add.at(offsets[..., 0], kind, size[mask][at] - magnitude[at])
             np.add.at(offsets[..., 1], kind, 1)
     rows = np.concatenate(parts) if parts else np.zeros((0, _LABEL + 1), np.uint8)
@@ -242,11 +244,11 @@ def _offset_table(sums: NDArray[np.float64]) -> NDArray[np.int8]:
 
 
 def fit(
-    samples: Samples, *, hidden: int, steps: int, seed: int, network: _Network | None = None
+    samples: Samples, *, steps: int, seed: int, network: _Network | None = None
 ) -> tuple[bytes, _Network, float]:
     """Fit the network to samples: (tables as safetensors bytes, network, bits a row)."""
     torch.manual_seed(seed)
-    network = network or _Network(hidden)
+    network = network or _Network()
     rows = torch.from_numpy(samples.rows)
     optimiser = torch.optim.Adam(network.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
@@ -267,7 +269,6 @@ def train(
     folder: Path,
     target: Path,
     *,
-    hidden: int = 32,
     rounds: int = 3,
     steps: int = 5000,
     weight: float = 0.13,
@@ -285,14 +286,14 @@ def train(
     clips = list(read_training_clips(folder, sizes))
     np.random.default_rng(0).shuffle(clips)  # type: ignore[arg-type]
     clips = clips[:limit]
-    tables, network = bootstrap_tables(hidden), None
+    tables, network = bootstrap_tables(), None
     for number in range(rounds):
         started = time.monotonic()
         part = clips if number else clips[: max(1, len(clips) // 4)]
         samples = collect(
             part, tables, weight=weight, keep=keep, seed=number, per_clip=1 + (number > 0)
         )
-        data, network, bits = fit(samples, hidden=hidden, steps=steps, seed=number, network=network)
+        data, network, bits = fit(samples, steps=steps, seed=number, network=network)
         tables = integer.parse_tables(data)
         target.write_bytes(data)
         record = {

@@ -40,7 +40,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _add_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", type=Path, help="folder of training videos (*.mp4)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
-    parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--limit", type=int, help="use only so many clips")
@@ -85,7 +84,6 @@ def run_tables(args: argparse.Namespace) -> None:
     train(
         args.videos,
         args.output,
-        hidden=args.hidden,
         rounds=args.rounds,
         steps=args.steps,
         limit=args.limit,

@@ -20,7 +20,7 @@ from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import RESIDUAL
 from gistcast.codec.ratecontrol import quality_to_quantiser
 from gistcast.codec.residual import ResidualDecoder, ResidualEncoder
-from gistcast.codec.sketch import analyse
+from gistcast.codec.sketch import transform_clip
 from gistcast.codec.tables import load_tables
 
 Make = Callable[..., Clip]
@@ -147,7 +147,7 @@ def test_black_and_flash() -> None:
 
 def test_encoder_and_decoder_agree_on_reconstruction(street: Clip) -> None:
     tables, layout = load_tables(), make_layout(32, 64, 64)
-    coefficients = analyse(street, None, layout, 100)
+    coefficients = transform_clip(street, None, layout)
     chosen = ResidualEncoder(tables, 0.13).choose(layout, coefficients, 100)
     decoder = ResidualDecoder(32, 64, 64, tables, 100)
     decoder.layer(chosen.layer(0, len(layout.groups)), 0)
@@ -163,7 +163,7 @@ def test_rate_distortion_choice_pays(street: Clip) -> None:
     def curve(weight: float) -> tuple[list[float], list[float]]:
         bits, error = [], []
         for quantiser in (84, 96, 108, 120, 132, 144):
-            coefficients = analyse(street, None, layout, quantiser)
+            coefficients = transform_clip(street, None, layout)
             chosen = ResidualEncoder(tables, weight).choose(layout, coefficients, quantiser)
             bits.append(np.log(sum(chosen.group_bits())))
             error.append(np.log(chosen.cost(0, 0)))
