@@ -155,8 +155,6 @@ class SceneGist(nn.Module):
             nn.Linear(hidden, hidden), nn.SiLU(),
         )  # fmt: skip
         self.waves = nn.Linear(hidden, 2 * _WAVES)
-        with torch.no_grad():  # from a slow sway to twelve turns of phase a clip
-            self.waves.bias[:_WAVES] = torch.linspace(1.0, 24.0, _WAVES)
         self.pose = nn.Sequential(
             nn.Linear(hidden + 2 * _WAVES + 2, hidden), nn.SiLU(),
             nn.Linear(hidden, hidden), nn.SiLU(),
@@ -170,6 +168,18 @@ class SceneGist(nn.Module):
         self.camera = nn.Sequential(
             nn.Linear(config.latents + _EMBEDDED["action"], 96), nn.SiLU(), nn.Linear(96, 3)
         )
+        self._initialise()
+
+    def _initialise(self) -> None:
+        lively(self)
+        with torch.no_grad():
+            self.encoder.clip[-1].weight *= 2  # z spreads over several integers from the start
+            for painter in (self.draw_figure, self.draw_place):
+                painter.last.weight *= 0.3
+            self.camera[-1].weight *= 0.3
+            # from a slow sway to twelve turns of phase a clip
+            self.waves.weight *= 0.5
+            self.waves.bias[:_WAVES] = torch.linspace(1.0, 24.0, _WAVES)
 
     def decode(self, z: Tensor, said: Tensor, times: Tensor) -> Layers:
         """z (N, n), class numbers (N, 6), times (N, T) in clips, 0 to 1 -> layers."""
@@ -231,6 +241,19 @@ def _shift(planes: Tensor, camera: Tensor, times: Tensor) -> Tensor:
     grid = torch.stack([across, down], -1).flatten(1, 2)  # (N, T * H, W, 2)
     seen = functional.grid_sample(ring, grid, mode="bilinear", align_corners=False)
     return seen.reshape(n, c, t, height, width).transpose(1, 2)
+
+
+def lively(module: nn.Module) -> None:
+    """Weights that keep a signal's strength from layer to layer (He et al., ICCV 2015).
+
+    With PyTorch's own, each of some eight layers weakens what z says, and it was never listened to:
+    900 steps left every latent of the figure at a standard deviation of 0.05.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 class ScenePrior(nn.Module):

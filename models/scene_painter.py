@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from gistcast.codec.errors import UsageError
 from gistcast.models.refiner import pack, unpack
-from gistcast.models.scene_gist import Embedding, Layers, SceneGistConfig, shifted
+from gistcast.models.scene_gist import Embedding, Layers, SceneGistConfig, lively, shifted
 
 NOISE = 4  #: channels of the canvas's noise, (N, 4, 32, 64)
 
@@ -34,8 +34,8 @@ class ScenePainterConfig:
         condition: length of what both are told.
     """
 
-    figure: tuple[int, int] = (56, 28)
-    place: tuple[int, int] = (48, 32)
+    figure: tuple[int, int] = (40, 24)
+    place: tuple[int, int] = (32, 24)
     condition: int = 64
 
     def __post_init__(self) -> None:
@@ -66,10 +66,6 @@ class _Block(nn.Module):
         self.space = nn.Conv2d(width, width, 3, padding=1)
         self.time = nn.Conv2d(width, width, (3 if time else 1, 1), padding=(int(time), 0))
         self.film = nn.Linear(condition, 2 * width)
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
-        with torch.no_grad():
-            self.time.weight *= 0.3
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         n, t, c, h, w = x.shape
@@ -104,6 +100,15 @@ class ScenePainter(nn.Module):
         self.place_fine = nn.Conv2d(fine + NOISE, fine, 3, padding=1)
         self.place_mix = _Block(fine, config.condition, time=False)
         self.place_head = nn.Conv2d(fine, 6, 3, padding=1)
+        lively(self)
+        self._begin_as_gist()
+
+    def _begin_as_gist(self) -> None:
+        for block in self.modules():
+            if isinstance(block, _Block):
+                nn.init.zeros_(block.film.weight)
+                with torch.no_grad():
+                    block.time.weight *= 0.3
         for layer in (self.head, self.place_head):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -54,6 +54,7 @@ class JudgeTraining:
         test: world and split where accuracy is measured.
         clips: renders to learn from.
         steps, batch, rate: length of the schedule, clips a step, peak learning rate.
+        frames: of each clip that a step looks at.
         noise: most grey levels (standard deviation) of noise added.
         seed: of weights, order and noise, with the step number.
         checkpoint_minutes, report_every: between checkpoints; steps between log rows.
@@ -69,6 +70,7 @@ class JudgeTraining:
     steps: int = 1500
     batch: int = 16
     rate: float = 2e-3
+    frames: int = FRAMES
     noise: float = 4.0
     seed: int = 1
     checkpoint_minutes: float = 2.0
@@ -79,7 +81,8 @@ class JudgeTraining:
     def guide(cache: Path, run: Path, world: int, **settings: int) -> JudgeTraining:
         """A generator's guide: the generator's own renders, so no pair that is held out."""
         test: tuple[int, Split | None] = (world, "val")
-        return JudgeTraining(cache, run, world, "train", test, seed=11, network=GUIDE, **settings)
+        shape = {"seed": 11, "frames": 4, "steps": 600, **settings}
+        return JudgeTraining(cache, run, world, "train", test, network=GUIDE, **shape)
 
 
 def augment(planes: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> Tensor:
@@ -128,7 +131,7 @@ class JudgeTrainer:
         config, started = self.config, time.monotonic()
         rng = np.random.default_rng([config.seed, self.progress.step])
         rows = rng.integers(0, len(self._planes), config.batch)
-        step = self._planes.shape[1] // FRAMES
+        step = self._planes.shape[1] // config.frames
         first = int(rng.integers(step))
         x = augment(self._planes[rows, first::step], config.noise, rng).to(self.device)
         action = torch.from_numpy(self._actions[rows]).to(self.device)

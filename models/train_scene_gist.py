@@ -63,10 +63,10 @@ class SceneTraining:
     clips: int = 6000
     steps: int = 4000
     plan: float | None = None
-    batch: int = 16
-    frames: int = 6
+    batch: int = 24
+    frames: int = 4
     rate: float = 1.5e-3
-    rate_weight: float = 2.0
+    rate_weight: float = 1.0
     people: float = 5.0
     seed: int = 1
     checkpoint_minutes: float = 2.0
@@ -138,9 +138,9 @@ class GistTrainer:
         bits = self.prior.bits(noisy, batch.said)
         share = self.progress.share(config.steps, config.plan)
         parts = gist_loss(layers, bits, batch, config.people)
-        # few bits at first: what the words say must not be learnt from z
-        rate = config.rate_weight * (1 + 2 * max(0.0, 1 - 8 * share))
-        loss = (parts.error + rate * parts.bits) / 200 + parts.mask + 2 * parts.camera
+        # bits are free at first: a latent that is dear before it is understood is never used
+        rate = config.rate_weight * min(1.0, 3 * share)
+        loss = (parts.error + rate * parts.bits) / 200 + 5 * parts.mask + parts.camera
         for name, part in self.parts.items():
             peak = config.rate if name == "gist" else 1e-2
             for group in part.optimizer.param_groups:

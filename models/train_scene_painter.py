@@ -114,7 +114,7 @@ class PainterTrainer:
         batch = self.data.sample(config.batch, config.frames, rng, apart=False).to(self.device)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         share = self.progress.share(config.steps, config.plan)
-        for name, peak in (("gist", 0.2), ("painter", 1.0), ("critic", 0.5)):
+        for name, peak in (("gist", 0.5), ("painter", 1.0), ("critic", 0.5)):
             for group in self.parts[name].optimizer.param_groups:
                 group["lr"] = learning_rate(self.progress.step, share, peak * config.rate)
         with torch.no_grad():
@@ -229,6 +229,7 @@ def train_scene_painter(
     return run_steps(config, Trainer(run.step, run.save, run.progress, run.group), minutes)
 
 
-def run_of(cache: Path, run: Path, **settings: float) -> SceneTraining:
-    """A run of stage 2: fewer clips a step than stage 1's, more frames of each."""
-    return SceneTraining(cache, run, batch=6, frames=8, rate=1e-3, **settings)  # type: ignore[arg-type]
+def run_of(cache: Path, run: Path, **settings: int) -> SceneTraining:
+    """A run of stage 2: fewer clips a step than stage 1's."""
+    shape = {"batch": 4, "frames": 4, "steps": 1000, **settings}
+    return SceneTraining(cache, run, rate=1e-3, **shape)  # type: ignore[arg-type]

@@ -33,6 +33,8 @@ class Domain(IntEnum):
     WEATHER = 7
     PARTICLES = 8
     BACKDROP = 9
+    LATENT = 10
+    NOISE = 11
 
 
 class Draws:
