@@ -5,6 +5,7 @@ clip --register--> a few motions of different precision --each on its canvas, co
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +80,12 @@ def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: st
         smaller_views[:, :, 0] /= 2
     count = {"fast": 1, "medium": 1 if small is not clip else 2}.get(preset, 3)
     rest = best if small is clip else still_ground(small, None)
-    least = _GAIN * _cost(rest, small, encoder, quantiser)
-    for tried in _TRIED[:count]:
-        ground = _moving_ground(small, smaller_views, tried)
-        cost = float("inf") if ground is None else _cost(ground, small, encoder, quantiser)
+    with ThreadPoolExecutor(2) as pool:
+        grounds = list(pool.map(lambda t: _moving_ground(small, smaller_views, t), _TRIED[:count]))
+        weighed = [rest, *grounds]
+        costs = list(pool.map(lambda ground: _cost(ground, small, encoder, quantiser), weighed))
+    least = _GAIN * costs[0]
+    for tried, ground, cost in zip(_TRIED, grounds, costs[1:], strict=False):
         if cost < least:
             exact = preset == "slow" or clip.height * clip.width <= 4 * _BIG
             whole = ground if small is clip else _moving_ground(clip, views, tried, exact)
@@ -115,7 +118,9 @@ def _moving_ground(
     return Ground(motion, warps, layout, bands)
 
 
-def _cost(ground: Ground, clip: Clip, encoder: ResidualEncoder, quantiser: int) -> float:
+def _cost(ground: Ground | None, clip: Clip, encoder: ResidualEncoder, quantiser: int) -> float:
+    if ground is None:
+        return float("inf")
     chosen = ground.choose(encoder, quantiser)
     bits = float(chosen.group_bits().sum())
     error = distortion(clip, ground.picture(chosen, None))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -194,10 +195,14 @@ class Choice:
             return trial
         size, quantiser = self._measure(trial.layers), trial.quantiser
         best = self._exact(trials, trial)
-        for kept in _arms(self._clip, self._settings, size):
-            guess = _crf(quantiser, kept, self._clip)
-            for shift in (0,) if self._settings.preset == "medium" else (0, -3, 3):
-                video = self._videos.at(kept, guess + shift)
+        shifts = (0,) if self._settings.preset == "medium" else (0, -3, 3)
+        tried = [
+            (kept, _crf(quantiser, kept, self._clip) + shift)
+            for kept in _arms(self._clip, self._settings, size)
+            for shift in shifts
+        ]
+        with ThreadPoolExecutor(2) as pool:  # SVT-AV1 is given one thread each
+            for video in pool.map(lambda one: self._videos.at(*one), tried):
                 if video is not None:
                     best = min(best, _as_trial(video, trial), key=self._cost)
         return best

@@ -14,34 +14,41 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, distance_transform_edt, spline_filter
+from scipy.ndimage import affine_transform, distance_transform_edt, spline_filter1d
 
 from gistcast.codec.motion import Motion
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_THREADS = 2
+_SMALL = 32 * 48 * 48  # samples that are not worth a second thread
 
 
 def _resample(samples: F32, matrices: F64, offsets: F64, shape: tuple[int, int]) -> F32:
     """samples (T, H, W) at matrix @ (y, x) + offset, for all y, x of `shape`."""
     out = np.empty((len(samples), *shape), np.float32)
 
-    def fill(t: int) -> None:
-        knots = spline_filter(samples[t], 3, output=np.float32, mode="mirror")
-        affine_transform(
-            knots,
-            matrices[t],
-            offsets[t],
-            output_shape=shape,
-            output=out[t],
-            mode="mirror",
-            prefilter=False,
-        )
+    def fill(part: slice) -> None:
+        knots = np.empty_like(samples[part])  # all frames at once: as spline_filter does one
+        spline_filter1d(samples[part], 3, 1, output=knots, mode="mirror")
+        spline_filter1d(knots, 3, 2, output=knots, mode="mirror")
+        for t, frame in zip(range(*part.indices(len(samples))), knots, strict=True):
+            affine_transform(
+                frame,
+                matrices[t],
+                offsets[t],
+                output_shape=shape,
+                output=out[t],
+                mode="mirror",
+                prefilter=False,
+            )
 
-    with ThreadPoolExecutor(_THREADS) as pool:  # scipy lets go of the interpreter here
-        list(pool.map(fill, range(len(samples))))
+    if out.size < _SMALL:
+        fill(slice(None))
+    else:  # scipy lets go of the interpreter here
+        middle = len(samples) // 2
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fill, (slice(middle), slice(middle, None))))
     return out
 
 
