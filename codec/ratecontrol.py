@@ -24,7 +24,7 @@ from gistcast.codec.tables import load_tables
 #: lambda of the rate-distortion choice, in squared steps a bit
 RDO_WEIGHT = 0.13
 
-_TYPICAL = 110  # quantiser at which the camera's motion is weighed for a quality
+TYPICAL = 110  #: quantiser at which the camera's motion is weighed for a quality
 
 #: Tried when a budget is not used up: quantisers finer by so many, with this lambda.
 _FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
@@ -117,7 +117,7 @@ class Trials:
 def at_quality(trials: Trials, quality: float, measure: Measure, preset: str) -> Trial:
     """The residual at a quality; slow weighs neighbouring steps and lambdas by D + lambda R."""
     quantiser = quality_to_quantiser(quality)
-    trials.settle(_TYPICAL)  # not at this quantiser: more quality should always cost more bytes
+    trials.settle(TYPICAL)  # not at this quantiser: more quality should always cost more bytes
     best = trials.at(quantiser)
     if preset == "slow":
         others = [trials.at(quantiser - finer, weight) for finer, weight in _SLOW[::2]]

@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gistcast.cli import common
+from gistcast.codec.camera import still_ground
 from gistcast.codec.clip import Clip
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import PRESETS, Encoder, EncodeSettings
 from gistcast.codec.errors import ModelError
+from gistcast.codec.layers import cut_layers
 from gistcast.codec.media import VideoInfo, load_clip
 from gistcast.codec.protocol import Refiner
+from gistcast.codec.ratecontrol import RDO_WEIGHT, TYPICAL, Trials, quality_to_quantiser
+from gistcast.codec.residual import ResidualDecoder, ResidualEncoder
+from gistcast.codec.tables import load_tables
+from gistcast.codec.videochoice import Choice
 
 DEMO = Path(__file__).parent.parent / "assets" / "street.mp4"
 Result = TypeVar("Result")
@@ -40,13 +46,42 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _timed(work: Callable[[], Result], repeat: int) -> tuple[Result, float]:
-    """Result and median seconds."""
+    """Result and median seconds, after a first run that loads what is compiled."""
+    work()
     seconds = []
     for _ in range(repeat):
         started = time.perf_counter()
         result = work()
         seconds.append(time.perf_counter() - started)
     return result, statistics.median(seconds)
+
+
+def _stages(clip: Clip, settings: EncodeSettings) -> dict[str, float]:
+    """Seconds of each stage, run on its own. The transform of the still frames and the choices that
+    weigh the camera's motion are part of `motion`, `choice` is the final one."""
+    spent: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], Result]) -> Result:
+        started = time.perf_counter()
+        result = work()
+        spent[stage] = round(time.perf_counter() - started, 4)
+        return result
+
+    trials = Trials(clip, None, settings)
+    quantiser = quality_to_quantiser(settings.quality or 0)
+    timed("transform", lambda: still_ground(clip, None))
+    timed("motion", lambda: trials.settle(TYPICAL))
+    ground, encoder = trials.ground, ResidualEncoder(load_tables(), RDO_WEIGHT)
+    chosen = timed("choice", lambda: ground.choose(encoder, quantiser))
+    timed("entropy", lambda: cut_layers(chosen, None))
+    trial = trials.at(quantiser)
+    choice = Choice(clip, settings, lambda layers: sum(len(payload) for _, payload in layers))
+    timed("video_trial", lambda: choice.at_quality(trials, trial))
+    whole = chosen.layer(0, len(ground.layout.groups))
+    decoder = ResidualDecoder(clip.frames, clip.height, clip.width, load_tables(), quantiser)
+    timed("decode_symbols", lambda: decoder.layer(whole, 0))
+    timed("decode_picture", lambda: ground.picture(chosen, None))
+    return spent
 
 
 def _measure(
@@ -74,6 +109,7 @@ def _measure(
         )
         row["refine_seconds"] = round(refine, 4)
         row["refine_x_real_time"] = round(duration / refine, 2)
+    row["stages"] = _stages(clip, settings)
     row["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return row
 
