@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct, idct
 
-from gistcast.codec.kernels.wavelet import merge, split
-
 Float = NDArray[np.float32]
 
 #: Orientation codes, also the order in which the bands of one level are coded.
@@ -40,6 +38,8 @@ def spatial_levels(height: int, width: int) -> int:
 
 def forward(plane: Float, levels: int) -> dict[BandKey, Float]:
     """Transform a plane (T, H, W) of samples into bands, each (T, band height, band width)."""
+    from gistcast.codec.kernels.wavelet import split
+
     low = dct(plane, type=2, axis=0, norm="ortho").astype(np.float32)
     bands: dict[BandKey, Float] = {}
     for level in range(1, levels + 1):
@@ -53,6 +53,8 @@ def forward(plane: Float, levels: int) -> dict[BandKey, Float]:
 
 def inverse(bands: Mapping[BandKey, Float], levels: int) -> Float:
     """Inverse of `forward`: float32 samples (T, H, W)."""
+    from gistcast.codec.kernels.wavelet import merge
+
     low = np.array(bands[levels, LL], np.float32)
     for level in range(levels, 0, -1):
         high = bands[level, HH]

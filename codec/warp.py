@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, distance_transform_edt, spline_filter1d
+from scipy.ndimage import distance_transform_edt, spline_filter1d
 
 from gistcast.codec.motion import Motion
 
@@ -26,26 +26,19 @@ _SMALL = 32 * 48 * 48  # samples that are not worth a second thread
 
 def _resample(samples: F32, matrices: F64, offsets: F64, shape: tuple[int, int]) -> F32:
     """samples (T, H, W) at matrix @ (y, x) + offset, for all y, x of `shape`."""
+    from gistcast.codec.kernels.spline import sample
+
     out = np.empty((len(samples), *shape), np.float32)
 
     def fill(part: slice) -> None:
         knots = np.empty_like(samples[part])  # all frames at once: as spline_filter does one
         spline_filter1d(samples[part], 3, 1, output=knots, mode="mirror")
         spline_filter1d(knots, 3, 2, output=knots, mode="mirror")
-        for t, frame in zip(range(*part.indices(len(samples))), knots, strict=True):
-            affine_transform(
-                frame,
-                matrices[t],
-                offsets[t],
-                output_shape=shape,
-                output=out[t],
-                mode="mirror",
-                prefilter=False,
-            )
+        sample(knots, matrices[part], offsets[part], out[part])
 
     if out.size < _SMALL:
         fill(slice(None))
-    else:  # scipy lets go of the interpreter here
+    else:  # both let go of the interpreter here
         middle = len(samples) // 2
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(fill, (slice(middle), slice(middle, None))))
