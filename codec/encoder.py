@@ -31,11 +31,11 @@ from gistcast.codec.ratecontrol import (
     near_budget,
     within_budget,
 )
-from gistcast.codec.settings import LAYER_SETS, PRESETS, EncodeSettings
+from gistcast.codec.settings import LAYER_SETS, PRESETS, TOOLS, EncodeSettings
 from gistcast.codec.text import encode_text
 from gistcast.codec.videochoice import Choice
 
-__all__ = ["LAYER_SETS", "PRESETS", "EncodeSettings", "Encoder"]
+__all__ = ["LAYER_SETS", "PRESETS", "TOOLS", "EncodeSettings", "Encoder"]
 
 _DEFAULT_QUALITY = 50.0
 _LEAST_LIMIT = 128  # bytes

@@ -75,11 +75,13 @@ class Trials:
 
     def settle(self, quantiser: int) -> None:
         """Decide, at a quantiser, whether the camera's motion is worth its bytes."""
-        if self._gist is None and self._ground is None:
+        wanted = self._gist is None and "motion" not in self._settings.without
+        if wanted and self._ground is None:
             encoder = self._encoder(RDO_WEIGHT)
             self._ground = best_ground(self._clip, encoder, quantiser, self._settings.preset)
 
     def _encoder(self, weight: float) -> ResidualEncoder:
+        weight = 0.0 if "rdo" in self._settings.without else weight
         return ResidualEncoder(load_tables(), weight, fast=self._settings.preset == "fast")
 
     @property

@@ -10,6 +10,7 @@ from gistcast.codec.packet import RESIDUAL_LAYERS
 
 PRESETS = ("fast", "medium", "slow")
 LAYER_SETS = ("text", "latent", "residual")
+TOOLS = ("motion", "rdo", "video")  #: of the encoder, that can be left out
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class EncodeSettings:
         latent: send a latent and subtract its gist: "off", "on", or "auto" (where it pays).
         seed: of the decoder's randomness, 0..2**32-1.
         residual_layers: number of residual layers; None lets the size decide.
-        video: carry the sketch as AV1: "off", or "auto" (where rate and distortion say so; never
-            with preset fast, beside a latent, or when residual layers are counted).
+        without: tools of the encoder to leave out, of `TOOLS`: the camera's motion; the choice of
+            levels by rate and distortion (plain rounding instead); the sketch as AV1 where rate
+            and distortion say so (in any case never with preset fast, beside a latent, or when
+            residual layers are counted).
     """
 
     quality: float | None = None
@@ -41,7 +44,7 @@ class EncodeSettings:
     latent: str = "off"
     seed: int = 0
     residual_layers: int | None = None
-    video: str = "auto"
+    without: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if sum(v is not None for v in (self.quality, self.clip_bytes, self.bitrate)) > 1:
@@ -58,10 +61,11 @@ class EncodeSettings:
             (self.preset, PRESETS),
             (self.layers, LAYER_SETS),
             (self.latent, ("off", "on", "auto")),
-            (self.video, ("off", "auto")),
         ):
             if value not in allowed:
                 raise UsageError(f"{value!r} is none of {', '.join(allowed)}")
+        if unknown := sorted(self.without - set(TOOLS)):
+            raise UsageError(f"{', '.join(unknown)}: none of the tools {', '.join(TOOLS)}")
         if self.residual_layers is not None and not (1 <= self.residual_layers <= RESIDUAL_LAYERS):
             raise UsageError(f"residual layers: 1 to {RESIDUAL_LAYERS}")
         if self.layers == "text" and not self.text:

@@ -29,6 +29,7 @@ _COARSER = 3.0  # with fewer frames: lower the CRF by so much
 _LOWEST, _HIGHEST, _QUARTER = 4.0, 70.0, 0.25  # CRF, and its steps
 _SLOPES = (0, 45, 63), (-0.045, -0.045, -0.2)  # of log(bytes) over CRF, until two points are known
 _FULL, _LEAST = 0.955, 0.95  # shares of a budget: the search ends, a clip must use
+_STILL = 0.5  # mean change of luma from frame to frame, below which a clip stands still
 _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
 _FAR = 1.3  # distortion over the best, expected at the budget, from which a search is given up
@@ -103,10 +104,18 @@ def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[int]:
     order: tuple[int, ...] = (16, 8) if whole < 600 else (32, 16) if whole > 900 else (16, 32)
     if whole > 2200:
         order = (32,)
+    if whole < 900 and _stands_still(clip):
+        order = (4, 2) if whole < 400 else (4, 8)
     if settings.preset == "slow":
         order = (32, 16, 8, 4)
     arms = [longest * kept // 32 for kept in order]
     return [kept for kept in arms if kept >= 2]
+
+
+def _stands_still(clip: Clip) -> bool:
+    """Whether hardly anything moves: then a few frames, sharp, are the better use of the bytes."""
+    change = np.abs(np.diff(clip.y.astype(np.int16), axis=0))
+    return bool(change.mean() < _STILL) if change.size else True
 
 
 def _longest(clip: Clip) -> int:
@@ -186,7 +195,7 @@ class Choice:
         """Whether the settings, and the clip's size, make video worth a try."""
         settings, clip = self._settings, self._clip
         small = min(clip.width, clip.height) < _LEAST_SIDE or clip.frames < _LEAST_FRAMES
-        wanted = settings.video == "auto" and settings.residual_layers is None
+        wanted = "video" not in settings.without and settings.residual_layers is None
         return wanted and settings.preset != "fast" and not small
 
     def at_quality(self, trials: Trials, trial: Trial) -> Trial:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from gistcast.api import load_model
 from gistcast.cli import common
 from gistcast.codec.clip import CLIP_FRAMES, Clip
-from gistcast.codec.encoder import LAYER_SETS, PRESETS, Encoder, EncodeSettings
+from gistcast.codec.encoder import LAYER_SETS, PRESETS, TOOLS, Encoder, EncodeSettings
 from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
@@ -39,6 +39,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
+def parse_tools(text: str) -> frozenset[str]:
+    """Names of tools, separated by commas; `EncodeSettings` refuses unknown ones."""
+    return frozenset(filter(None, text.split(",")))
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The arguments that become `EncodeSettings`, and size and frame rate."""
     rate = parser.add_mutually_exclusive_group()
@@ -52,10 +57,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--residual-layers", type=int, metavar="N", help="number of them")
     parser.add_argument(
-        "--video",
-        choices=("auto", "off"),
-        default="auto",
-        help="carry a clip's sketch as AV1 where that is better (auto), or never",
+        "--without",
+        type=parse_tools,
+        default=frozenset(),
+        metavar="TOOL,..",
+        help=f"leave out tools of the encoder, to see what they bring: {', '.join(TOOLS)}",
     )
     parser.add_argument("--size", type=common.parse_size, metavar="WxH", help="crop and scale to")
     parser.add_argument("--fps", type=common.parse_fps, metavar="F", help="sample at this rate")
@@ -77,7 +83,7 @@ def settings_of(args: argparse.Namespace) -> EncodeSettings:
         latent=args.latent,
         seed=args.seed,
         residual_layers=args.residual_layers,
-        video=args.video,
+        without=args.without,
     )
 
 

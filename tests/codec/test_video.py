@@ -312,8 +312,8 @@ def _packets(clip: Clip, **settings: object) -> list[Packet]:
 @pytest.mark.parametrize("budget", [1100, 1800])
 def test_budgets_hold_and_video_wins(traffic: Clip, budget: int) -> None:
     quality = {}
-    for mode in ("off", "auto"):
-        encoder = Encoder(INFO, EncodeSettings(clip_bytes=budget, video=mode))
+    for mode, without in (("off", frozenset({"video"})), ("auto", frozenset[str]())):
+        encoder = Encoder(INFO, EncodeSettings(clip_bytes=budget, without=without))
         packets = encoder.encode_clip(traffic)
         used = sum(len(p.to_bytes(encoder.header)) for p in packets)
         assert 0.95 * budget <= used <= budget
@@ -327,7 +327,7 @@ def test_budgets_hold_and_video_wins(traffic: Clip, budget: int) -> None:
 def test_when_it_is_not_tried(traffic: Clip) -> None:
     for settings in (
         {"clip_bytes": 1500, "preset": "fast"},
-        {"clip_bytes": 1500, "video": "off"},
+        {"clip_bytes": 1500, "without": frozenset({"video"})},
         {"clip_bytes": 1500, "residual_layers": 2},
         {"clip_bytes": 150},
     ):

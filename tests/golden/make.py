@@ -69,19 +69,19 @@ def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
     flat = Clip(np.full((4, 9, 7), 90, np.uint8), *[np.full((4, 5, 4), 120, np.uint8)] * 2)
     words = "a man on a bicycle in a street"
     return {
-        "plain-64": (_clips((64, 64), 32), EncodeSettings(quality=35, video="off")),
+        "plain-64": (_clips((64, 64), 32), EncodeSettings(quality=35, without=frozenset({"video"}))),
         "layers-64": (_clips((64, 64), 8, 8), EncodeSettings(quality=30, clip_frames=8, residual_layers=4)),
-        "fine-32": (_clips((32, 32), 16), EncodeSettings(quality=95, clip_frames=16, video="off")),
-        "short-48x80": (_clips((48, 80), 16, 5, 11), EncodeSettings(quality=25, clip_frames=16, seed=9, video="off")),
+        "fine-32": (_clips((32, 32), 16), EncodeSettings(quality=95, clip_frames=16, without=frozenset({"video"}))),
+        "short-48x80": (_clips((48, 80), 16, 5, 11), EncodeSettings(quality=25, clip_frames=16, seed=9, without=frozenset({"video"}))),
         "flat-odd": ([flat], EncodeSettings(quality=60)),
         "latent-64": (_clips((64, 64), 8), EncodeSettings(quality=20, clip_frames=8, latent="on", text=words)),
         "text-64": (_clips((64, 64), 8), EncodeSettings(clip_frames=8, layers="text", text=words)),
         "video-odd": (_clips((95, 71), 16, 16), EncodeSettings(clip_bytes=1500, clip_frames=16)),
         "video-short": (_clips((64, 48), 21, 11), EncodeSettings(quality=50)),
         "video-layers": (_clips((96, 96), 32), EncodeSettings(clip_bytes=4500)),
-        "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16, video="off")),
-        "pan-64": ([_panned(32, 64)], EncodeSettings(quality=35, residual_layers=2, video="off")),
-        "pan-48": ([_panned(8, 48)], EncodeSettings(clip_bytes=400, clip_frames=8, preset="slow", video="off")),
+        "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16, without=frozenset({"video"}))),
+        "pan-64": ([_panned(32, 64)], EncodeSettings(quality=35, residual_layers=2, without=frozenset({"video"}))),
+        "pan-48": ([_panned(8, 48)], EncodeSettings(clip_bytes=400, clip_frames=8, preset="slow", without=frozenset({"video"}))),
     }  # fmt: skip
 
 
