@@ -1,56 +1,132 @@
-"""`gistcast serve`: a standing receiver that records every stream it is sent."""
+"""`gistcast serve`: a relay with a page; `--demo` sends it a looped video to show."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gistcast.api import REFINE
 from gistcast.cli import common
-from gistcast.cli.streaming import parse_address
-from gistcast.codec.errors import GistcastError, UsageError
-from gistcast.stream import GistSink, receive
+from gistcast.cli.bench import DEMO
+from gistcast.cli.streaming import make_decoder, parse_address
+from gistcast.codec.errors import UsageError
+from gistcast.stream import ClipDecoder, ClipSink, GistSink
+from gistcast.stream.signalling import WHEP, WHIP
+
+if TYPE_CHECKING:
+    from gistcast.serving import ServiceSettings
+
+EPILOG = """examples:
+  gistcast serve --demo                      # then open http://127.0.0.1:8787 in a browser
+  gistcast serve --demo film.mp4 --size 192x128
+  gistcast serve                             # and, elsewhere:
+  gistcast send in.mp4 --to http://127.0.0.1:8787/whip --bitrate 12k --size 128x128
+  gistcast receive --from http://127.0.0.1:8787/whep -o out.mp4
+"""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("serve", help="record every stream that is sent here, as .gist")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="where they go")
+    parser = commands.add_parser(
+        "serve",
+        help="relay one sender to many viewers, with a web page to watch and to play with",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--listen", default="127.0.0.1:8787", metavar="HOST:PORT")
-    parser.add_argument("--token", help="bearer token to ask for")
-    parser.add_argument("--count", type=int, help="stop after so many streams")
+    parser.add_argument(
+        "--demo",
+        nargs="?",
+        const=DEMO,
+        type=Path,
+        metavar="VIDEO",
+        help="send a video (by default the bundled clip), looped, beside its source and x264",
+    )
+    parser.add_argument(
+        "--size", type=common.parse_size, default=(128, 128), metavar="WxH", help="of the demo"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep every stream there")
+    parser.add_argument("--token", help="bearer token that senders must show")
+    parser.add_argument("--viewer-token", help="bearer token that viewers must show")
+    parser.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="web site whose pages may use this server, such as https://example.org; repeatable",
+    )
+    parser.add_argument("--max-viewers", type=int, default=256, metavar="N")
+    parser.add_argument(
+        "--refine", choices=REFINE, default="balanced", help="what the page begins with"
+    )
+    common.add_device(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Serve until interrupted; one JSON object a stream on stdout."""
-    folder = Path(args.output)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Serve until interrupted."""
+    from gistcast.serving import ServiceSettings
+
     host, port = parse_address(args.listen)
-    number = served = 0
-    while args.count is None or served < args.count:
-        target = folder / f"stream-{number:04d}.gist"
-        number += 1
-        if target.exists():
-            continue
-        served += 1
-        try:
-            summary = _record(target, host, port, args.token)
-        except UsageError:
-            raise
-        except GistcastError as error:  # one broken stream must not end the service
-            print(f"gistcast serve: {error}", file=sys.stderr, flush=True)
-            continue
-        print(json.dumps({"file": str(target)} | summary), flush=True)
+    if args.demo is not None and not args.demo.is_file():
+        raise UsageError(f"no such file: {args.demo}")
+    settings = ServiceSettings(
+        host=host,
+        port=port,
+        token=args.token,
+        viewer_token=args.viewer_token,
+        origins=frozenset(args.origin),
+        viewers=args.max_viewers,
+        refine=args.refine,
+    )
+    with contextlib.ExitStack() as files:
+        record = _recorder(args.output, files) if args.output else None
+        asyncio.run(_serve(args, settings, record))
 
 
-def _record(target: Path, host: str, port: int, token: str | None) -> dict[str, object]:
-    def announce(url: str) -> None:
-        print(f"listening: {url}", file=sys.stderr, flush=True)
+async def _serve(
+    args: argparse.Namespace, settings: ServiceSettings, record: Callable[[], ClipSink] | None
+) -> None:
+    from gistcast.serving import Service
+    from gistcast.showcase import RATES, VIEWS, Showcase  # torch, which other commands do without
 
-    with common.whole_file(str(target)) as name, open(name, "wb") as file:
-        sink = GistSink(file)
-        work = receive(sink, host=host, port=port, token=token, listening=announce)
-        return asyncio.run(work).to_json()
+    def decoder(header: bytes, refine: str) -> ClipDecoder:
+        return make_decoder(refine=refine, device=args.device)(header)
+
+    demo = args.demo is not None
+    service = Service(
+        settings,
+        decoder,
+        record=record,
+        views=VIEWS if demo else (),
+        rates=RATES if demo else (),
+    )
+    async with service:
+        _say(f"page:    {service.url}/")
+        _say(f"senders: {service.url}{WHIP}")
+        _say(f"viewers: {service.url}{WHEP}")
+        if demo:
+            await Showcase(service, args.demo, args.size, args.token).run()
+        await asyncio.get_running_loop().create_future()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _recorder(folder: Path, files: contextlib.ExitStack) -> Callable[[], ClipSink]:
+    """Makes a sink for every stream: DIR/stream-0000.gist and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def record() -> ClipSink:
+        number = 0
+        while (target := folder / f"stream-{number:04d}.gist").exists():
+            number += 1
+        return GistSink(files.enter_context(open(target, "xb")))
+
+    return record
