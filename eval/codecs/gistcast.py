@@ -26,13 +26,14 @@ from gistcast.codec.protocol import GistModel
 from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
 from gistcast.eval.summary import OURS, size_scale
 
-PLAIN = "plain"
+PLAIN, QUALITY, WITHOUT = "plain", "quality", "without-"
+QUALITIES = tuple(map(float, range(0, 101, 5)))
 CLIP_BYTES = (120, 200, 300, 450, 640, 1050, 1500, 2000, 3000)  #: points at 64 x 64
 
 
 @dataclass(frozen=True)
 class GistcastCodec:
-    """gistcast with one choice of layers; every point is a limit on the file's bytes.
+    """gistcast with one choice of layers; every point is a limit on the file's bytes, or a quality.
 
     Attributes:
         arm: prefix of the arms in `results.json`.
@@ -40,8 +41,10 @@ class GistcastCodec:
         latent: whether a latent goes before the residual: off, on or auto.
         networks: which to load: "gist", "refiner", both or none.
         device: auto, cpu or cuda, for the networks.
-        points: bytes of a whole file; a single 0 where there is nothing to choose.
+        points: bytes of a whole file, or qualities; a single 0 where there is nothing to choose.
         preset: encoder effort.
+        without: tools that the encoder leaves out.
+        by_quality: whether the points are qualities.
     """
 
     arm: str = ""
@@ -51,6 +54,8 @@ class GistcastCodec:
     device: str = "auto"
     points: tuple[float, ...] = CLIP_BYTES
     preset: str = "medium"
+    without: frozenset[str] = frozenset()
+    by_quality: bool = False
     name: str = OURS
     mode: str = DELAY_MATCHED
     counted: str = "size of a complete one-clip .gist file"
@@ -63,9 +68,12 @@ class GistcastCodec:
     def settings(self, point: float) -> str:
         """The options of `gistcast encode`, and a fingerprint of the code and the weights."""
         rate = f"--clip-bytes {point:g} " if point else ""
+        if self.by_quality:
+            rate = f"-q {point:g} "
+        left_out = f"--without {','.join(sorted(self.without))} " if self.without else ""
         refined = "refined and not" if "refiner" in self.networks else "not refined"
         return (
-            f"{rate}--layers {self.layers} --latent {self.latent} --preset {self.preset} "
+            f"{rate}--layers {self.layers} --latent {self.latent} --preset {self.preset} {left_out}"
             f"(arm {self.arm}, {refined}, code {fingerprint(bool(self.networks))})"
         )
 
@@ -86,8 +94,10 @@ class GistcastCodec:
             layers=self.layers,
             latent=self.latent,
             text=text if self.uses_text else None,
+            without=self.without,
+            quality=point if self.by_quality else None,
         )
-        if point:
+        if point and not self.by_quality:
             header = len(Encoder(info, settings, model).header)
             settings = replace(settings, clip_bytes=int(point) - header)
         data = encode_video([clip], info, settings, model)
@@ -124,13 +134,21 @@ def gistcast_codecs(
     Args:
         device: auto, cpu or cuda, for the networks.
         size: (width, height) of the clips: points grow with it.
-        choice: a preset, for the sketch alone at this encoder effort; "plain" for files as
-            `gistcast encode` makes them by default; "" for every choice of layers.
+        choice: a preset, for the sketch alone at this encoder effort; "without-motion+video" for
+            the sketch without some of the encoder's tools; "quality" for the sketch over `-q`;
+            "plain" for files as `gistcast encode` makes them by default; "" for every choice of
+            layers.
 
     Raises:
         UsageError: an unknown choice.
     """
     points = tuple(float(round(b * size_scale(*size))) for b in CLIP_BYTES)
+    if choice == QUALITY:
+        return [GistcastCodec(choice, points=QUALITIES, by_quality=True)], []
+    if choice.startswith(WITHOUT):
+        tools = frozenset(choice.removeprefix(WITHOUT).split("+"))
+        EncodeSettings(without=tools)  # refuses unknown ones
+        return [GistcastCodec(choice, points=points, without=tools)], []
     if choice not in ("", PLAIN):
         EncodeSettings(preset=choice)  # refuses an unknown one
         return [GistcastCodec(choice, points=points, preset=choice)], []
