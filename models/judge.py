@@ -143,5 +143,5 @@ def accuracy(answer: Answer, actions: Sequence[str], surroundings: Sequence[str]
     """Compare answers with the labels asked for."""
     action = answer.action == [ACTIONS.index(name) for name in actions]
     place = answer.surroundings == [SURROUNDINGS.index(name) for name in surroundings]
-    means = (float(right.mean()) for right in (action & place, action, place))
-    return Accuracy(*means, clips=len(action))
+    joint, first, second = (float(right.mean()) for right in (action & place, action, place))
+    return Accuracy(joint, first, second, len(action))

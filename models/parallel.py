@@ -37,10 +37,14 @@ class Group:
         flat = torch.cat([g.flatten() for g in gradients])
         distributed.all_reduce(flat)
         flat /= self.size
-        for gradient, part in zip(
-            gradients, flat.split([g.numel() for g in gradients]), strict=True
-        ):
+        parts = torch.split(flat, [g.numel() for g in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            distributed.barrier()
 
     def agree(self, stop: bool) -> bool:
         """Whether any process wants to stop: clocks differ, steps must not."""

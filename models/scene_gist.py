@@ -173,10 +173,10 @@ class SceneGist(nn.Module):
     def _initialise(self) -> None:
         lively(self)
         with torch.no_grad():
-            self.encoder.clip[-1].weight *= 2  # z spreads over several integers from the start
+            for part, gain in ((self.encoder.clip, 2.0), (self.camera, 0.3)):
+                list(part.parameters())[-2].mul_(gain)  # z spreads over integers from the start
             for painter in (self.draw_figure, self.draw_place):
                 painter.last.weight *= 0.3
-            self.camera[-1].weight *= 0.3
             # from a slow sway to twelve turns of phase a clip
             self.waves.weight *= 0.5
             self.waves.bias[:_WAVES] = torch.linspace(1.0, 24.0, _WAVES)

@@ -32,6 +32,7 @@ from gistcast.models.scene_painter import NOISE, ScenePainter, ScenePainterConfi
 from gistcast.models.scene_pool import SIDE
 from gistcast.models.scenes.draws import Domain, Draws
 from gistcast.models.sentence import FACTORS, Description, SentenceEncoder
+from gistcast.models.training import placed
 
 MODEL_ID = 2
 _SHIFT = np.uint64(49)  # of a random word: 15 bits are left, as many as a table's sum has
@@ -73,9 +74,8 @@ class SceneModel:
     ) -> None:
         self.device = torch.device(device)
         self.sentence, self._tables, self._hash = sentence, tables, weights_hash
-        form = torch.channels_last
-        self.network = gist.to(self.device, memory_format=form).eval().requires_grad_(False)
-        self.painter = painter.to(self.device, memory_format=form).eval().requires_grad_(False)
+        self.network = placed(gist, self.device).eval().requires_grad_(False)
+        self.painter = placed(painter, self.device).eval().requires_grad_(False)
 
     @property
     def model_id(self) -> int:
@@ -233,7 +233,9 @@ def save_scene_model(
     """Write a weights file; networks in half precision."""
     tensors = {f"gist.{k}": v.half() for k, v in gist.state_dict().items()}
     tensors |= {f"painter.{k}": v.half() for k, v in painter.state_dict().items()}
-    arrays = {f"tables.{k}": v.astype(np.int32) for k, v in prior_tables(prior).items()}
+    arrays: dict[str, NDArray[Any]] = {
+        f"tables.{k}": v.astype(np.int32) for k, v in prior_tables(prior).items()
+    }
     arrays |= {"sentence.table": sentence.table, "sentence.bias": sentence.bias}
     tensors |= {k: torch.from_numpy(v) for k, v in arrays.items()}
     config = {"gist": asdict(gist.config), "painter": asdict(painter.config)}

@@ -73,7 +73,8 @@ class _Block(nn.Module):
         scale, shift = self.film(told)[:, None, :, None, None].chunk(2, 2)
         inner = functional.leaky_relu(inner * (1 + scale) + shift, 0.1)
         inner = self.time(inner.transpose(1, 2).reshape(n, c, t, h * w))
-        return x + inner.reshape(n, c, t, h, w).transpose(1, 2)
+        out: Tensor = x + inner.reshape(n, c, t, h, w).transpose(1, 2)
+        return out
 
 
 class ScenePainter(nn.Module):

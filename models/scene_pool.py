@@ -92,7 +92,10 @@ def build_pool(
         scenes = list(islice(wanted, _CHUNK))
         part = _kept(base / f"{number:03}.safetensors", lambda: _planes(scenes))  # noqa: B023
         if masks:
-            path, planes = base / f"{number:03}-masks.safetensors", part["planes"]
+            path, planes = (
+                base / f"{number:03}-masks.safetensors",
+                np.asarray(part["planes"], np.uint8),
+            )
             part |= _kept(path, lambda: _masks(scenes, planes))  # noqa: B023
         parts.append(part)
     whole = {key: np.concatenate([part[key] for part in parts])[:count] for key in parts[0]}

@@ -35,6 +35,7 @@ from gistcast.models.training import (
     learning_rate,
     load_checkpoint,
     pick_device,
+    placed,
     save_checkpoint,
 )
 
@@ -120,7 +121,7 @@ class JudgeTrainer:
         self._actions = np.array([ACTIONS.index(a) for a in pool.labels("action")])
         self._places = np.array([SURROUNDINGS.index(s) for s in pool.labels("surroundings")])
         torch.manual_seed(config.seed)
-        self.network = Judge(config.network).to(device, memory_format=torch.channels_last)
+        self.network = placed(Judge(config.network), device)
         self.average = Average(self.network, 0.995)
         optimizer = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=0.05)
         self.parts = {"judge": Trained(self.network, optimizer, self.average)}

@@ -31,6 +31,7 @@ from gistcast.models.training import (
     learning_rate,
     load_checkpoint,
     pick_device,
+    placed,
     save_checkpoint,
 )
 
@@ -114,7 +115,7 @@ class GistTrainer:
     def __init__(self, config: SceneTraining, device: torch.device) -> None:
         self.config, self.device, self.group = config, device, Group(device)
         torch.manual_seed(config.seed)
-        self.network = SceneGist(config.network).to(device, memory_format=torch.channels_last)
+        self.network = placed(SceneGist(config.network), device)
         self.prior = ScenePrior(config.network).to(device)
         self.average = Average(self.network, 0.999)
         gist = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=1e-2)

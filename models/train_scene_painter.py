@@ -38,11 +38,13 @@ from gistcast.models.training import (
     learning_rate,
     load_checkpoint,
     pick_device,
+    placed,
     save_checkpoint,
 )
 
 _PLANE_WEIGHT = (0.2, 0.2, 0.2, 0.2, 0.35, 0.35)
 _BETAS = (0.5, 0.9)
+_CRITICS_JOIN = 0.3  # of the schedule: first it learns to enlarge
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Weights:
     error: float = 3.0
     features: float = 1.0
     critics: float = 0.1
-    guide: float = 0.15
+    guide: float = 0.25
 
 
 class PainterParts(NamedTuple):
@@ -95,8 +97,8 @@ class PainterTrainer:
         self.guide = parts.guide.to(device).eval().requires_grad_(False)
         torch.manual_seed(config.seed)
         painter = ScenePainter(shape or ScenePainterConfig(), config.network)
-        self.painter = painter.to(device, memory_format=torch.channels_last)
-        self.critic = SceneCritic().to(device, memory_format=torch.channels_last)
+        self.painter = placed(painter, device)
+        self.critic = placed(SceneCritic(), device)
         self.parts = {
             name: Trained(module, torch.optim.Adam(module.parameters(), 1e-3, _BETAS), average)
             for name, module, average in (
@@ -122,7 +124,7 @@ class PainterTrainer:
             drawn = sample(self.prior, batch.said, generator)
         logged, loss = self._again(z, batch, generator)
         fake = self._draw(drawn, batch, generator)
-        critical = share > 0.1  # first it learns to enlarge
+        critical = share > _CRITICS_JOIN
         if critical:
             logged["critic"] = self._train_critic(batch, fake.detach())
         loss = loss + self._new(fake, batch, logged, critical=critical)
@@ -206,7 +208,7 @@ def averaged(trainer: GistTrainer) -> SceneGist:
     """Stage 1 with its averaged weights."""
     network = SceneGist(trainer.config.network)
     network.load_state_dict(trainer.average.state)
-    return network.to(trainer.device, memory_format=torch.channels_last)
+    return placed(network, trainer.device)
 
 
 def sample(prior: ScenePrior, said: Tensor, generator: torch.Generator) -> Tensor:

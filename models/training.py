@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gistcast.codec.errors import ModelError, UsageError
+
+_M = TypeVar("_M", bound=nn.Module)
 
 _FILE_BYTES = 15 << 20  #: of a checkpoint's files
 
@@ -38,6 +40,15 @@ def pick_device(name: str) -> torch.device:
         raise UsageError("no CUDA device here")
     cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if cuda else "cpu")
+
+
+def placed(module: _M, device: torch.device) -> _M:
+    """A module on a device, its convolutions' weights channels last: what CPUs convolve fastest."""
+    module.to(device)
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 @dataclass

@@ -17,19 +17,23 @@ from torch import nn
 
 from gistcast.codec.errors import ModelError
 from gistcast.models.gist import Gist, GistConfig, GistNetwork
+from gistcast.models.judge import Judge, JudgeConfig
 from gistcast.models.refine import GanRefiner
 from gistcast.models.refiner import Generator, RefinerConfig
+from gistcast.models.scene_model import SceneModel, scene_model_from
 
 _C = TypeVar("_C")
 _M = TypeVar("_M", bound=nn.Module)
 
 WEIGHTS = Path(__file__).parent / "weights"
 GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-1.safetensors"
+JUDGE, SCENES = WEIGHTS / "judge-1.safetensors", WEIGHTS / "scenes-1.safetensors"
 
 #: SHA-256 of the bundled files
 HASHES = {
     GIST.name: "8388dc45dc560690ad57b15bcbb69ea0fe5f71644e27c0d1118f9b1845db6681",
     REFINER.name: "3d668dbb26cebb3d0ad4b612134f1b48d1386b22877d804be4db2b15c276e83f",
+    JUDGE.name: "8e57b1a87b7b2191ca44c97de74a7b55775de99f4ff12d9022477a19d1326603",
 }
 
 
@@ -72,6 +76,30 @@ def load_refiner(device: torch.device | str = "cpu", path: Path = REFINER) -> Ga
             config[key] = tuple(config[key])
     generator = Generator(_configure(RefinerConfig, config, path))
     return GanRefiner(_load(generator, tensors, path), device)
+
+
+def load_judge(path: Path = JUDGE) -> Judge:
+    """The judge of scenes with its weights, on the CPU.
+
+    Raises:
+        ModelError: the file is missing, damaged or not of this network.
+    """
+    weights_hash(path)
+    config, tensors = _read(path)
+    config["widths"] = tuple(config.get("widths", ()))
+    judge = Judge(_configure(JudgeConfig, config, path))
+    return _load(judge, tensors, path).eval().requires_grad_(False)
+
+
+def load_scenes(device: torch.device | str = "cpu", path: Path = SCENES) -> SceneModel:
+    """The generator of scenes with its weights.
+
+    Raises:
+        ModelError: the file is missing, damaged or not of this network.
+    """
+    mark = weights_hash(path)
+    config, tensors = _read(path)
+    return scene_model_from(config, tensors, mark, device)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -18,6 +18,9 @@ examples:
   gistcast train refiner DATA --minutes 9 --plan 27 --out run
   gistcast train refiner DATA --minutes 9 --plan 27 --out run      (goes on)
   gistcast train recogniser DATA --export recogniser.safetensors
+  gistcast train judge --export judge.safetensors
+  gistcast train scenes --out run --minutes 60 --export scenes.safetensors
+  torchrun --nproc-per-node 8 -m gistcast train scenes --out run --device cuda
 """
 
 
@@ -35,6 +38,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add_gist(stages.add_parser("gist", help="stage 1"))
     _add_refiner(stages.add_parser("refiner", help="stage 2"))
     _add_recogniser(stages.add_parser("recogniser", help="the lab's judge of whole clips"))
+    _add_judge(stages.add_parser("judge", help="who tells what a clip of a scene shows"))
+    _add_scenes(stages.add_parser("scenes", help="the generator of scenes, both stages"))
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +80,33 @@ def _add_refiner(parser: argparse.ArgumentParser) -> None:
 def _add_recogniser(parser: argparse.ArgumentParser) -> None:
     _add_run(parser, steps=1200, batch=16)
     parser.set_defaults(run=run_recogniser)
+
+
+def _add_scene_options(parser: argparse.ArgumentParser, *, clips: int) -> None:
+    add = parser.add_argument
+    add("--work", type=Path, default=Path("work"), help="renders, and runs without --out")
+    add("--out", type=Path, metavar="DIR", help="checkpoints and logs; a run there is gone on with")
+    add("--minutes", type=float, default=30, help="stop (resumably) after these")
+    add("--clips", type=int, default=clips, help="renders to learn from")
+    add("--export", type=Path, metavar="OUT.safetensors", help="write the weights there")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    _add_scene_options(parser, clips=5000)
+    parser.add_argument("--steps", type=int, default=1400, help="length of the schedule")
+    parser.set_defaults(run=run_judge)
+
+
+def _add_scenes(parser: argparse.ArgumentParser) -> None:
+    _add_scene_options(parser, clips=6000)
+    add = parser.add_argument
+    for stage, steps in (("gist", 4000), ("guide", 600), ("painter", 3000)):
+        add(f"--{stage}-steps", type=int, default=steps, help=f"length of the {stage}'s schedule")
+    add("--gist-batch", type=int, default=24, help="clips a step of stage 1")
+    add("--painter-batch", type=int, default=4, help="clips a step of stage 2")
+    add("--strip", type=Path, metavar="OUT.png", help="film strips of five prompts, at the end")
+    parser.set_defaults(run=run_scenes)
 
 
 def run_tables(args: argparse.Namespace) -> None:
@@ -136,6 +168,40 @@ def run_recogniser(args: argparse.Namespace) -> None:
     )
     done = train_recogniser(config, minutes=args.minutes, device=args.device)
     _finish(done, args, lambda path: print(export_recogniser(config, path), file=sys.stderr))
+
+
+def run_judge(args: argparse.Namespace) -> None:
+    """Train the judge of scenes."""
+    from gistcast.models.train_judge import JudgeTraining, export_judge, train_judge
+
+    config = JudgeTraining(
+        args.work / "scenes", args.out or args.work / "run-judge", clips=args.clips,
+        steps=args.steps,
+    )  # fmt: skip
+    done = train_judge(config, minutes=args.minutes, device=args.device)
+    _finish(done, args, lambda path: print(export_judge(config, path), file=sys.stderr))
+
+
+def run_scenes(args: argparse.Namespace) -> None:
+    """Train the generator of scenes."""
+    from gistcast.eval.png import encode_png
+    from gistcast.models.run_scenes import SceneRun, strip, train_scenes, trained
+
+    run = SceneRun(
+        args.work / "scenes",
+        args.out or args.work / "run-scenes",
+        clips=args.clips,
+        gist_steps=args.gist_steps,
+        guide_steps=args.guide_steps,
+        painter_steps=args.painter_steps,
+        gist_batch=args.gist_batch,
+        painter_batch=args.painter_batch,
+    )
+    print(train_scenes(run, minutes=args.minutes, device=args.device), file=sys.stderr)
+    if args.export or args.strip:
+        model = trained(run, args.export)
+        if args.strip:
+            args.strip.write_bytes(encode_png(strip(model)))
 
 
 def _run_folder(args: argparse.Namespace, name: str) -> Path:
