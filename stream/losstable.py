@@ -28,7 +28,8 @@ from gistcast.codec.protocol import GistModel
 from gistcast.stream.memory import lossy, memory_pair
 from gistcast.stream.network import Conditions, Path
 from gistcast.stream.receiver import Receiver, ReceiveSettings, ReceiveSummary
-from gistcast.stream.sender import Sender, SendSettings, SendSummary
+from gistcast.stream.sender import Sender, SendSettings
+from gistcast.stream.sent import SendSummary
 from gistcast.stream.sinks import VideoSink
 from gistcast.stream.sources import GistSource
 

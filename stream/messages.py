@@ -18,7 +18,7 @@ versions can add to them. `docs/streaming.md` is the reference; packets are thos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from enum import IntEnum
 
 from gistcast.codec.clip import MAX_FRAMES
@@ -202,7 +202,7 @@ class Report:
     missing: int
     recovered: int
     assembled: int = 0
-    arrivals: tuple[Arrival, ...] = ()
+    arrivals: tuple[Arrival, ...] = field(default=(), kw_only=True)
 
     def to_bytes(self) -> bytes:
         """Serialise."""
@@ -307,7 +307,7 @@ def _report(data: bytes) -> Report:
     limits = {"clip": MAX_CLIP} | dict.fromkeys((*names, "recovered"), MAX_COUNT)
     limits |= {"assembled": MAX_CLIP, "arrivals": MAX_ARRIVALS}
     (*values, count), offset = _read(data, 2, limits)
-    return Report(bool(data[1]), *values, _arrivals(data, offset, count))
+    return Report(bool(data[1]), *values, arrivals=_arrivals(data, offset, count))
 
 
 def _arrivals(data: bytes, offset: int, count: int) -> tuple[Arrival, ...]:

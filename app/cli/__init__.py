@@ -20,12 +20,26 @@ from gistcast.cli import (
     info,
     scenes,
     serve,
+    streameval,
     streaming,
     train,
 )
 from gistcast.codec.errors import CorruptError, GistcastError, UsageError
 
-COMMANDS = (encode, decode, info, generate, scenes, evaluate, streaming, serve, train, bench, demo)
+COMMANDS = (
+    encode,
+    decode,
+    info,
+    generate,
+    scenes,
+    evaluate,
+    streameval,
+    streaming,
+    serve,
+    train,
+    bench,
+    demo,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

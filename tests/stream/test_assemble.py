@@ -233,3 +233,68 @@ def test_packets_of_another_clip_do_not_pass(assembler: Assembler, toy: ModuleTy
     feed(assembler, stray[:1] + b"\0" + stray[2:])  # relabelled as clip 0
     (clip,) = assembler.ready(1.0)
     assert clip.packets == toy.toy_packets(0)[:3] and assembler.counters.malformed == 1
+
+
+def copied(data: bytes) -> bytes:
+    """The copy of a marker."""
+    marker = parse_message(data)
+    assert isinstance(marker, ClipMarker)
+    return Copied(marker).to_bytes()
+
+
+def test_a_copy_does_for_its_marker(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0)
+    got = [c for data in (*messages, copied(marker)) for c in feed(assembler, data)]
+    assert [(c.complete, c.data) for c in got] == [(True, toy.toy_bytes(0))]
+    assert feed(assembler, marker) == [] and assembler.counters.duplicates == 1
+
+
+def test_a_copy_and_its_marker_count_once(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0)
+    for data in (marker, copied(marker), copied(marker)):
+        feed(assembler, data)
+    got = [c for data in messages for c in feed(assembler, data)]
+    assert [c.number for c in got] == [0] and assembler.counters.duplicates == 2
+    assert assembler.counters.malformed == 0
+
+
+def test_behind_a_copy_a_clip_waits_for_those_nobody_has_heard_of(
+    assembler: Assembler, toy: ModuleType
+) -> None:
+    (first, _), (second, messages) = wire(toy, 0), wire(toy, 1)
+    for data in (copied(second), *messages):
+        assert feed(assembler, data) == []  # whole, but clip 0 may have been sent
+    assert assembler.ready(100.0) == [] and assembler.next_due() is None
+    feed(assembler, first, 100.0)  # it comes again, late
+    (lost,) = assembler.ready(100 + GRACE)[:1]
+    assert (lost.number, lost.complete) == (0, False)
+    assert assembler.done == 1  # and clip 1 right behind
+
+
+def test_clips_that_were_never_announced_are_not_waited_for(
+    assembler: Assembler, toy: ModuleType
+) -> None:
+    marker, messages = wire(toy, 7)  # the marker itself: markers come in order
+    got = [c for data in (marker, *messages) for c in feed(assembler, data)]
+    assert [c.number for c in got] == [7]
+
+
+def test_the_end_and_the_limit_free_what_waits_behind_a_copy(toy: ModuleType) -> None:
+    assembler = Assembler(toy.HEADER, limits=Limits(clips=3, grace=GRACE))
+    feed(assembler, copied(wire(toy, 5)[0]))
+    assert assembler.ready(9.0) == []
+    assert [c.number for c in feed(assembler, End(6, 0).to_bytes(), 10.0)] == [5]
+    assembler = Assembler(toy.HEADER, limits=Limits(clips=3, grace=GRACE))
+    got = [feed(assembler, copied(wire(toy, number)[0]), 20.0) for number in (8, 9, 10, 11)]
+    assert [[c.number for c in clips] for clips in got] == [[], [], [], [8]]
+
+
+def test_a_clip_of_the_greatest_size_is_not_parsed_again_and_again(toy: ModuleType) -> None:
+    """Each piece is looked at once: what is cut off waits, what is damaged ends the clip."""
+    packets = toy.toy_packets(0, (40, 900_000))
+    cut = cut_clip(packets, toy.HEADER)
+    assembler = Assembler(toy.HEADER, limits=Limits(grace=GRACE))
+    marker = ClipMarker(0, 8, None, cut.layers, cut.numbered, 0, 0, 0, cut.inline)
+    feed(assembler, marker.to_bytes())
+    got = [c for data in cut.residual for c in feed(assembler, data)]
+    assert [c.packets for c in got] == [packets]

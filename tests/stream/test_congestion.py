@@ -55,7 +55,7 @@ class Simulation:
         if came:
             done = self.clip - (len(self.under_way) > 0)
             arrivals = tuple(arrival for _, arrival in came)
-            report = Report(False, 0, 0, 0, 0, 0, 0, 0, 0, done, arrivals)
+            report = Report(False, 0, 0, 0, 0, 0, 0, 0, 0, done, arrivals=arrivals)
             self.congestion.reported(report, self.now)
 
 
@@ -134,6 +134,6 @@ def test_what_was_sent_again_is_no_sample() -> None:
     ticks = [10_000 + 10 * index for index in (1, 2, 3)]
     arrivals = [Arrival(0, index, at) for index, at in zip((1, 2, 3), ticks, strict=True)]
     arrivals.append(Arrival(0, 0, 20_000))
-    report = Report(False, 0, 0, 0, 0, 0, 0, 0, 0, 1, tuple(arrivals))
+    report = Report(False, 0, 0, 0, 0, 0, 0, 0, 0, 1, arrivals=tuple(arrivals))
     congestion.reported(report, 1.5)
     assert congestion.capacity > 2e6 and congestion.queue < 0.01 and congestion.loss == 0

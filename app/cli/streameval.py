@@ -1,0 +1,328 @@
+"""`gistcast streameval`: codecs over emulated networks, scored on the rendered timeline."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from gistcast.api import load_model
+from gistcast.cli import common
+from gistcast.cli.decode import add_refine
+from gistcast.cli.streaming import make_decoder
+from gistcast.codec.colour import clip_to_rgb
+from gistcast.codec.encoder import Encoder, EncodeSettings
+from gistcast.codec.errors import UsageError
+from gistcast.codec.media import Frame, VideoInfo, VideoReader, read_clips, stack
+from gistcast.stream import ClipSource, EncodedSource, GistSource, SendSettings, parse_network
+
+if TYPE_CHECKING:
+    from gistcast.stream.passage import Passage
+
+EPILOG = """examples:
+  gistcast streameval clips/*.mp4 -o out/net --rates 24k --network "" --network loss=20%,delay=20ms
+  gistcast streameval in.mp4 -o out/net --codecs gistcast,gistcast:latent=on,vp8 --rates 12k,48k
+
+Everything runs in real time, one passage after the other. A stopped run resumes.
+"""
+
+#: of `gistcast:KEY=VALUE`, and what they may be
+_ARM_KEYS = {
+    "latent": ("off", "on", "auto"),
+    "video": ("auto", "off"),
+    "refine": ("off", "fidelity", "balanced", "detail"),
+    "adapt": ("on", "off"),
+    "code": ("before", "live"),
+}
+_RIVALS = ("vp8", "h264")
+_STRAGGLERS = 1.0  # seconds behind the playout delay that a passage goes on
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser(
+        "streameval",
+        help="measure codecs over emulated networks: results.json and table.md",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="videos, played one after another")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", type=Path)
+    parser.add_argument(
+        "--codecs", type=_names, default=("gistcast", *_RIVALS), metavar="A,B",
+        help="gistcast, vp8, h264; gistcast:latent=on,video=off are arms of it, joined by +",
+    )  # fmt: skip
+    parser.add_argument(
+        "--network", action="append", metavar="SPEC", help="as for send; may be repeated"
+    )
+    parser.add_argument(
+        "--rates", type=_rates, default=(24_000,), metavar="R,..", help="such as 12k,24k"
+    )
+    parser.add_argument("--size", type=common.parse_size, default=(128, 128), metavar="WxH")
+    parser.add_argument("--fps", type=common.parse_fps, default=Fraction(25), metavar="F")
+    parser.add_argument("--clip", type=int, choices=(8, 16, 32), default=32, help="frames a clip")
+    parser.add_argument("--preset", choices=("fast", "medium", "slow"), default="medium")
+    parser.add_argument(
+        "--playout", type=float, default=2.0, metavar="S",
+        help="seconds from a frame's capture to its instant on the screen (default 2)",
+    )  # fmt: skip
+    parser.add_argument("--label", help="what to call the source in the table")
+    add_refine(parser)
+    common.add_device(parser)
+    parser.add_argument("--json", action="store_true", help="print the results on stdout, too")
+    parser.set_defaults(run=run)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _rates(text: str) -> tuple[int, ...]:
+    return tuple(round(common.parse_rate(part)) for part in text.split(","))
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """A codec and how it is set; `name` is what was typed."""
+
+    name: str
+    codec: str
+    options: dict[str, str]
+
+
+def parse_arm(text: str) -> _Arm:
+    """`gistcast:latent=on+video=off`, `vp8`.
+
+    Raises:
+        UsageError: no such codec, key or value.
+    """
+    codec, _, rest = text.partition(":")
+    if codec not in ("gistcast", *_RIVALS) or (rest and codec != "gistcast"):
+        raise UsageError(f"no codec {text!r}; there are gistcast, {', '.join(_RIVALS)}")
+    options = {}
+    for item in rest.split("+") if rest else []:
+        key, _, value = item.partition("=")
+        if value not in _ARM_KEYS.get(key, ()):
+            known = "; ".join(f"{k}={'|'.join(v)}" for k, v in _ARM_KEYS.items())
+            raise UsageError(f"{text!r}: {item!r} is none of {known}")
+        options[key] = value
+    return _Arm(text, codec, options)
+
+
+class _Bench:
+    """The source, and how to send it."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.frames: list[Frame] = []
+        for path in args.inputs:
+            with VideoReader(path, size=args.size, fps=args.fps) as reader:
+                self.frames += list(reader)
+        if not self.frames:
+            raise UsageError("the inputs have no frames")
+        self.reference = np.concatenate([clip_to_rgb(stack([f])) for f in self.frames])
+        self.info = VideoInfo(args.size[0], args.size[1], args.fps)
+        self._rates: dict[tuple[str, int], int] = {}
+
+    def send(self, arm: _Arm, rate: int, spec: str) -> Passage:
+        """One passage."""
+        from gistcast.stream.passage import pass_clips
+        from gistcast.stream.rivals import pass_track
+
+        network = parse_network(spec)
+        if arm.codec in _RIVALS:
+            patience = self.args.playout + _STRAGGLERS
+            told = self._told(arm.codec, rate)
+            work = pass_track(
+                arm.codec, self.frames, self.args.fps, told, network, patience=patience
+            )
+            return asyncio.run(work)
+        decoder = make_decoder(
+            refine=arm.options.get("refine", self.args.refine), device=self.args.device
+        )
+        settings = SendSettings(adapt=arm.options.get("adapt", "on") == "on")
+        source = self._source(arm, rate)
+        return asyncio.run(pass_clips(source, network, settings, decoder, time.perf_counter))
+
+    def _told(self, codec: str, rate: int) -> int:
+        from gistcast.stream.rivals import calibrate
+
+        if (codec, rate) not in self._rates:
+            self._rates[codec, rate] = calibrate(codec, self.frames, self.args.fps, rate)
+        return self._rates[codec, rate]
+
+    def _source(self, arm: _Arm, rate: int) -> ClipSource:
+        settings = EncodeSettings(
+            bitrate=rate,
+            clip_frames=self.args.clip,
+            preset=self.args.preset,
+            latent=arm.options.get("latent", "off"),
+            without=frozenset({"video"} if arm.options.get("video") == "off" else ()),
+        )
+        if arm.options.get("code", "before") == "live":
+            encoder = Encoder(self.info, settings, load_model(settings, self.args.device))
+            return EncodedSource(read_clips(self.frames, self.args.clip), self.info.fps, encoder)
+        return GistSource(self._coded(settings).read_bytes())
+
+    def _coded(self, settings: EncodeSettings) -> Path:
+        """The source coded beforehand, kept in the folder of the results."""
+        without = "+".join(sorted(settings.without))
+        kept = f"{settings.bitrate:g}-{settings.latent}-{without}-{settings.preset}"
+        path: Path = self.args.output / f"{kept}-{settings.clip_frames}.gist"
+        if not path.exists():
+            encoder = Encoder(self.info, settings, load_model(settings, self.args.device))
+            clips = list(read_clips(self.frames, self.args.clip))
+            coded = [encoder.header]
+            for clip in common.progress(clips, what=f"coding {kept}", total=len(clips)):
+                coded += [p.to_bytes(encoder.header) for p in encoder.encode_clip(clip)]
+            with common.whole_file(str(path)) as name:
+                Path(name).write_bytes(b"".join(coded))
+        return path
+
+    def score(self, passage: Passage) -> dict[str, Any]:
+        """What the viewer saw, and when."""
+        from gistcast.eval import timeline
+
+        numbers: list[int] = []
+        times: list[float] = []
+        pictures = [np.zeros((0, *self.reference.shape[1:]), np.uint8)]
+        for delivery in passage.deliveries:
+            pictures.append(clip_to_rgb(delivery.clip))
+            numbers += range(delivery.first, delivery.first + delivery.clip.frames)
+            times += [delivery.at] * delivery.clip.frames
+        fps, count = self.args.fps, len(self.frames)
+        shown = timeline.render(numbers, times, count, fps, self.args.playout)
+        stalls, ratio = timeline.stalls(shown, fps)
+        delays = [
+            round(1000 * (at - float(n / fps)), 1) for n, at in zip(numbers, times, strict=True)
+        ]
+        seconds = float(count / fps)
+        return {
+            "kbps_payload": round(passage.payload_bytes * 8e-3 / seconds, 3),
+            "kbps_wire": round(passage.wire_bytes * 8e-3 / seconds, 3),
+            "kbps_back": round(passage.back_bytes * 8e-3 / seconds, 3),
+            "rendered_ratio": round(timeline.rendered_ratio(shown), 4),
+            "arrived_ratio": round(len(set(numbers)) / count, 4),
+            "stalls": stalls,
+            "stall_ratio": round(ratio, 4),
+            "first_frame_ms": round(1000 * min(times), 1) if times else None,
+            **{f"delay_ms_{name}": ms for name, ms in timeline.percentiles(delays).items()},
+            **timeline.quality(shown, np.concatenate(pictures), self.reference),
+            "late_ms": round(passage.late_ms, 1),
+            "notes": passage.notes,
+            "fits": [asdict(fit) for fit in passage.fits],
+        }
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    arms = [parse_arm(name) for name in args.codecs]
+    networks = args.network or [""]
+    for spec in networks:
+        parse_network(spec)
+    bench = _Bench(args)
+    path = args.output / "results.json"
+    rows = _kept(path, _settings(args, bench))
+    cases = [(a, r, n) for n in networks for r in args.rates for a in arms]
+    done = {(row["codec"], row["rate"], row["network"]) for row in rows}
+    open_cases = [c for c in cases if (c[0].name, c[1], c[2]) not in done]
+    for arm, rate, spec in tqdm(open_cases, unit="run", disable=not sys.stderr.isatty()):
+        row = {
+            "codec": arm.name,
+            "clip": args.label or "+".join(Path(p).stem for p in args.inputs),
+            "network": spec,
+            "rate": rate,
+            "kbps_target": rate / 1000,
+        }
+        rows.append(row | bench.score(bench.send(arm, rate, spec)))
+        _write(path, _settings(args, bench), rows)
+    shown = [r for r in rows if (r["codec"], r["rate"], r["network"]) in set(_keys(cases))]
+    if args.json:
+        print(json.dumps({"settings": _settings(args, bench), "rows": shown}))
+    else:
+        print("\n".join(table(rows)), file=sys.stderr)
+
+
+def _keys(cases: list[tuple[_Arm, int, str]]) -> Iterator[tuple[str, int, str]]:
+    return ((arm.name, rate, spec) for arm, rate, spec in cases)
+
+
+def _settings(args: argparse.Namespace, bench: _Bench) -> dict[str, Any]:
+    """What all rows have in common."""
+    return {
+        "inputs": list(args.inputs),
+        "frames": len(bench.frames),
+        "width": args.size[0],
+        "height": args.size[1],
+        "fps": float(args.fps),
+        "clip_frames": args.clip,
+        "preset": args.preset,
+        "refine": args.refine,
+        "playout_seconds": args.playout,
+    }
+
+
+def _kept(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of an earlier run.
+
+    Raises:
+        UsageError: it was set differently.
+    """
+    if not path.exists():
+        return []
+    earlier: dict[str, Any] = json.loads(path.read_text())
+    kept = {key: earlier["settings"].get(key) for key in settings}
+    if kept != settings:
+        changed = [key for key in settings if kept[key] != settings[key]]
+        raise UsageError(f"{path} was measured with another {', '.join(changed)}")
+    rows: list[dict[str, Any]] = earlier["rows"]
+    return rows
+
+
+def _write(path: Path, settings: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    from gistcast.eval.results import write_whole
+
+    command = shlex.join(["gistcast", *sys.argv[1:]])
+    results = {"settings": settings | {"command": command}, "rows": rows}
+    write_whole(path, json.dumps(results, indent=1) + "\n")
+    write_whole(path.with_name("table.md"), "\n".join(table(rows)) + "\n")
+
+
+_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "network": lambda row: f"`{row['network']}`" if row["network"] else "clean",
+    "codec": lambda row: str(row["codec"]),
+    "target kbps": lambda row: f"{row['kbps_target']:g}",
+    "media": lambda row: f"{row['kbps_payload']:.1f}",
+    "wire": lambda row: f"{row['kbps_wire']:.1f}",
+    "PSNR": lambda row: f"{row['psnr_rgb']:.2f}",
+    "LPIPS": lambda row: f"{row['lpips_alex']:.3f}",
+    "rendered": lambda row: f"{100 * row['rendered_ratio']:.0f} %",
+    "stalls": lambda row: str(row["stalls"]),
+    "stalled": lambda row: f"{100 * row['stall_ratio']:.1f} %",
+    "first ms": lambda row: _ms(row["first_frame_ms"]),
+    "delay p50": lambda row: _ms(row["delay_ms_p50"]),
+    "p95": lambda row: _ms(row["delay_ms_p95"]),
+    "p98": lambda row: _ms(row["delay_ms_p98"]),
+}
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows in Markdown."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
+    return lines + [f"| {' | '.join(show(row) for show in _COLUMNS.values())} |" for row in rows]

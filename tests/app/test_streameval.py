@@ -1,0 +1,91 @@
+"""`gistcast streameval`: arguments, resuming, the table; one short passage of each kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gistcast.cli import main, streameval
+from gistcast.cli.streameval import parse_arm, table
+from gistcast.codec.clip import Clip
+from gistcast.codec.errors import UsageError
+from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.stream.passage import Delivery, Passage
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "in.y4m"
+    writer = VideoWriter(path, VideoInfo(64, 64, 25))
+    rng = np.random.default_rng(0)
+    luma = np.cumsum(rng.integers(0, 3, (12, 64, 64)), 0).astype(np.uint8) + 60
+    chroma = np.full((12, 32, 32), 128, np.uint8)
+    writer.write(Clip(luma, chroma, chroma))
+    writer.close()
+    return path
+
+
+def test_arms() -> None:
+    assert parse_arm("vp8").codec == "vp8"
+    arm = parse_arm("gistcast:latent=on+adapt=off")
+    assert (arm.codec, arm.options) == ("gistcast", {"latent": "on", "adapt": "off"})
+    for bad in ("av2", "vp8:latent=on", "gistcast:latent=maybe", "gistcast:speed=2", "gistcast:x"):
+        with pytest.raises(UsageError):
+            parse_arm(bad)
+
+
+def test_bad_arguments_end_before_anything_is_sent(video: Path, tmp_path: Path) -> None:
+    out = ["-o", str(tmp_path / "out")]
+    assert main(["streameval", str(video), *out, "--codecs", "vp9"]) == 2
+    assert main(["streameval", str(video), *out, "--network", "loss=5"]) == 2
+
+
+def test_a_stopped_run_goes_on(
+    video: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every second frame arrives in time: known figures, and each case is measured once."""
+    sent = []
+
+    def send(bench: streameval._Bench, arm: streameval._Arm, rate: int, spec: str) -> Passage:
+        sent.append((arm.name, rate, spec))
+        if len(sent) == 2:
+            raise KeyboardInterrupt
+        clips = [Clip(*(p[None] for p in f)) for f in bench.frames]
+        ones = [Delivery(n, clips[n], n / 25 + 0.1) for n in range(0, 12, 2)]
+        return Passage(ones, payload_bytes=480, wire_bytes=960)
+
+    monkeypatch.setattr(streameval._Bench, "send", send)
+    command = ["streameval", str(video), "-o", str(tmp_path / "out"), "--size", "64x64"]
+    command += ["--codecs", "vp8,h264", "--network", "", "--network", "loss=1%", "--json"]
+    assert main(command) == 130
+    assert main(command) == 0
+    assert len(sent) == 5 and len(set(sent)) == 4
+    results = json.loads(capsys.readouterr().out)
+    kept = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["rows"] == kept["rows"] and len(kept["rows"]) == 4
+    row = kept["rows"][0]
+    assert row["kbps_payload"] == 8.0 and row["kbps_wire"] == 16.0
+    assert row["rendered_ratio"] == 0.5 and row["stalls"] == 0
+    assert row["first_frame_ms"] == row["delay_ms_p50"] == row["delay_ms_p98"] == 100.0
+    lines = (tmp_path / "out" / "table.md").read_text().splitlines()
+    assert lines == table(kept["rows"]) and len(lines) == 6
+    assert main([*command, "--playout", "1"]) == 2  # another playout is another measurement
+
+
+@pytest.mark.parametrize("codec", ["gistcast:refine=off", "vp8"])
+def test_a_short_passage(
+    codec: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["streameval", str(video), "-o", str(tmp_path / "out"), "--size", "64x64"]
+    command += ["--codecs", codec, "--clip", "8", "--preset", "fast", "--playout", "10"]
+    command += ["--network", "delay=5ms", "--rates", "40k", "--json"]
+    assert main(command) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["rendered_ratio"] > 0.9 and row["psnr_rgb"] > 25 and row["lpips_alex"] < 0.4
+    assert row["kbps_payload"] < row["kbps_wire"] and row["late_ms"] >= 0
