@@ -27,7 +27,8 @@ from gistcast.codec.tables import FEATURES, Tables
 from gistcast.codec.transform import BandKey
 
 if TYPE_CHECKING:
-    from gistcast.codec.kernels.residual import Costs, Outcome, State
+    from gistcast.codec.kernels.choice import Costs, Outcome
+    from gistcast.codec.kernels.residual import State
 
 F32 = NDArray[np.float32]
 
@@ -52,7 +53,7 @@ def state_of(symbols: Symbols, tables: Tables) -> State:
 
 
 def _costs(tables: Tables) -> Costs:
-    from gistcast.codec.kernels.residual import Costs
+    from gistcast.codec.kernels.choice import Costs
 
     p = tables.probability.astype(np.float64) / 65536
     one, zero = -np.log2(p), -np.log2(1 - p)
@@ -103,8 +104,8 @@ class ResidualEncoder:
             coefficients: on the 8-bit scale.
             motion: of the camera, by which `layout` was made; written before the first group.
         """
+        from gistcast.codec.kernels.choice import Outcome, choose_groups
         from gistcast.codec.kernels.network import make_room
-        from gistcast.codec.kernels.residual import Outcome, choose_groups
 
         symbols, count = Symbols(layout), len(layout.groups)
         state = state_of(symbols, self._tables)
@@ -162,7 +163,7 @@ class Chosen:
 
     def layer(self, start: int, stop: int) -> bytes:
         """Range-coded bytes of the groups start..stop-1."""
-        from gistcast.codec.kernels.residual import count_flags, put_groups
+        from gistcast.codec.kernels.choice import count_flags, put_groups
 
         whole = FlagEncoder()
         if start == 0:

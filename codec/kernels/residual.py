@@ -1,6 +1,6 @@
-"""The groups of a residual, one after the other: chosen by the encoder, read by the decoder.
+"""The groups of a residual, one after the other, as the decoder reads them.
 
-group --phase 0, phase 1--> features --network--> logits --range coder, or the choice--> levels
+group --phase 0, phase 1--> features --network--> logits --range coder--> levels
 """
 
 from __future__ import annotations
@@ -12,25 +12,19 @@ from numpy.typing import NDArray
 
 from gistcast.codec.kernels.compiled import kernel, part
 from gistcast.codec.kernels.context import of_group, of_position
-from gistcast.codec.kernels.levels import flags_of_level, put_levels, read_levels
+from gistcast.codec.kernels.levels import read_levels
 from gistcast.codec.kernels.network import Room, logits, set_bias
 from gistcast.codec.kernels.range import DAMAGED, U8, U16, U64, read_flag
-from gistcast.codec.quantiser import MAX_MAGNITUDE, UNARY
 from gistcast.codec.tables import LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, Weights
 
 I8 = NDArray[np.int8]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
-I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 Geometry = Any  #: one row of `Plan.groups`
 
 SOUND, BROKEN, OUT_OF_RANGE = 0, 1, 2
-# least bits that a level, and all that a group holds, are taken to cost by the fast choice
-_FAST_LEVEL_BITS, _FAST_GROUP_BITS = 4.0, 8.0
-
-_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_ZERO = np.float32(0)
 _PART = np.float32(1 / 128)  # of a step; exact
 
 
@@ -46,16 +40,6 @@ class State(NamedTuple):
     probability: U16
     presence: U16
     reconstruction: I8
-
-
-class Costs(NamedTuple):
-    """Bits of a flag by logit, when it is 1 and when it is 0: float32 (352,) for the choice,
-    float64 for the count."""
-
-    one: F32
-    zero: F32
-    exact_one: F64
-    exact_zero: F64
 
 
 @part
@@ -76,7 +60,7 @@ def presence(state: State, group: Geometry) -> int:
 
 
 @part
-def _point(state: State, magnitude: int, logit: int) -> float:
+def point(state: State, magnitude: int, logit: int) -> float:
     """Where a magnitude above 0 is put, in steps."""
     bucket = min(max((logit - LOGIT_LIMIT + 96) // 24, 0), RECONSTRUCTION_BUCKETS - 1)
     part = state.reconstruction[bucket, min(magnitude, 3) - 1]
@@ -102,11 +86,11 @@ def phase_logits(
 
 
 @part
-def _keep(state: State, flat: int, bordered: int, size: int, negative: bool, logit: int) -> None:
+def keep(state: State, flat: int, bordered: int, size: int, negative: bool, logit: int) -> None:
     """Put a level in its place."""
-    point = _point(state, size, logit) if size else _ZERO
+    where = point(state, size, logit) if size else _ZERO
     state.values[flat] = -size if negative else size
-    state.points[flat] = -point if negative else point
+    state.points[flat] = -where if negative else where
     state.magnitude[bordered] = min(size, 31)
 
 
@@ -121,7 +105,7 @@ def _store(state: State, group: Geometry, phase: int, values: I32, found: I16) -
             for x in range((t + y + phase) % 2, group.width, 2):
                 value = values[row]
                 if value:
-                    _keep(state, flat + x, line + x, abs(value), value < 0, found[row, 0])
+                    keep(state, flat + x, line + x, abs(value), value < 0, found[row, 0])
                 row += 1
 
 
@@ -174,247 +158,3 @@ def group_contexts(
                     features[row, feature] = room.features[feature]
                 row += 1
     return count
-
-
-# --- encoder -----------------------------------------------------------------------------------
-
-
-@part
-def _further_bits(one: NDArray[Any], zero: NDArray[Any], magnitude: int, second: int, third: int):  # type: ignore[no-untyped-def]
-    """Bits of the flags after a non-zero's sign but for the escape: "> 1", then "still larger"."""
-    more = min(magnitude - 1, UNARY)
-    if more == 0:
-        return zero[second], 0.0
-    further = np.float64(one[third]) * (more - 1)
-    if more < UNARY:
-        further += zero[third]
-    return one[second], further
-
-
-@part
-def _escape_bits(magnitude: int) -> int:
-    return flags_of_level(magnitude) - 2 - UNARY if magnitude > UNARY else 0
-
-
-@part
-def _level_cost(costs: Costs, magnitude: int, found: I16) -> float:
-    """Bits of a magnitude above 0 with its sign, for the choice: rounded as float32 is."""
-    second, further = _further_bits(costs.one, costs.zero, magnitude, found[1], found[2])
-    bits = costs.one[found[0]] + _ONE
-    bits = np.float32(bits + second)
-    bits = np.float32(np.float64(bits) + further)
-    return np.float32(np.float64(bits) + _escape_bits(magnitude))
-
-
-@part
-def _exact_bits(costs: Costs, magnitude: int, found: I16) -> float:
-    """Bits of a magnitude with its sign."""
-    if magnitude == 0:
-        return costs.exact_zero[found[0]]
-    second, further = _further_bits(
-        costs.exact_one, costs.exact_zero, magnitude, found[1], found[2]
-    )
-    return costs.exact_one[found[0]] + 1.0 + second + further + _escape_bits(magnitude)
-
-
-@part
-def _choose_level(
-    state: State, costs: Costs, weight: float, x: float, found: I16
-) -> tuple[int, float, float]:
-    """The magnitude of least D + lambda * bits for a coefficient in steps; its error, its bits.
-
-    Args:
-        weight: lambda in squared steps a bit, float32.
-    """
-    size = abs(x)
-    bits, distortion, chosen = costs.zero[found[0]], size * size, 0
-    if size > _HALF:
-        best = distortion + weight * bits
-        highest = np.int64(min(np.floor(size + _HALF), np.float32(MAX_MAGNITUDE)))
-        for candidate in (max(highest - 1, 1), highest):
-            cost = _level_cost(costs, candidate, found)
-            error = size - _point(state, candidate, found[0])
-            error *= error
-            if error + weight * cost < best:
-                best = error + weight * cost
-                bits, distortion, chosen = cost, error, candidate
-    return chosen, distortion, bits
-
-
-@part
-def _survey(x: F32, unit: float, weight: float) -> tuple[float, float, float]:
-    """Of a group's coefficients: their energy; what can be saved of D + lambda * bits at most; and
-    what the fast choice takes to be saved."""
-    energy = potential = fast = 0.0
-    for index in range(x.size):
-        size = abs(x[index] * unit)
-        square = size * size
-        energy += square
-        if size > _HALF:
-            potential += max(square - weight, _ZERO)
-            fast += max(2.0 * size - 1.0 - _FAST_LEVEL_BITS * weight, 0.0)
-    return energy, potential, fast
-
-
-class Outcome(NamedTuple):
-    """What is noted of each group: P(present) * 65536, its bits, its squared error in squared
-    steps; and of each level, its logits, where its group is present."""
-
-    chances: U16
-    bits: F64
-    distortion: F64
-    logits: I16
-
-
-@part
-def _choose_group(
-    state: State,
-    number: int,
-    x: F32,
-    unit: float,
-    quantiser: int,
-    costs: Costs,
-    weight: float,
-    gain: float,
-    room: Room,
-    outcome: Outcome,
-) -> bool:
-    """Choose a group's levels; False, with some of them set, as soon as it is clear that it should
-    rather be left empty.
-
-    Args:
-        x: coefficients of the clip.
-        gain: of D + lambda * bits, what can be saved at most, less the cost of presence.
-    """
-    group = state.groups[number]
-    slower, energy = of_group(group, state.magnitude, quantiser, room.features)
-    distortion = bits = 0.0
-    any_ = False
-    for phase in range(2):
-        for feature in range(20, 23):
-            room.features[feature] = 0
-        for t in range(group.start, group.stop):
-            set_bias(group, state.weights, phase, t, room.bias)
-            for y in range(group.height):
-                line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
-                row = group.values + (t * group.height + y) * group.width
-                for column in range((t + y + phase) % 2, group.width, 2):
-                    of_position(
-                        group, state.magnitude, slower, energy, phase, t, y, column, room.features
-                    )
-                    flat = row + column
-                    logits(room, state.weights, outcome.logits, flat)
-                    found = outcome.logits[flat]
-                    value = x[flat] * unit
-                    size, d, b = _choose_level(state, costs, weight, value, found)
-                    square = value * value
-                    gain += square - d - weight * b
-                    if abs(value) > _HALF:
-                        gain -= max(square - weight, _ZERO)
-                    if size:
-                        any_ = True
-                        _keep(state, flat, line + column, size, value < _ZERO, found[0])
-                    distortion += d
-                    bits += _exact_bits(costs, size, found)
-                if gain <= 0.0:
-                    return False
-    outcome.distortion[number] = distortion
-    outcome.bits[number] = bits
-    return any_
-
-
-@part
-def _clear(state: State, number: int) -> None:
-    """Set a group's levels back to 0."""
-    group = state.groups[number]
-    for t in range(group.start, group.stop):
-        for y in range(group.height):
-            line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
-            flat = group.values + (t * group.height + y) * group.width
-            for x in range(group.width):
-                _keep(state, flat + x, line + x, 0, False, 0)
-
-
-@kernel
-def choose_groups(
-    state: State,
-    coefficients: F32,
-    units: F32,
-    quantiser: int,
-    price: float,
-    fast: bool,
-    costs: Costs,
-    room: Room,
-    outcome: Outcome,
-) -> None:
-    """Choose the levels of all groups.
-
-    Args:
-        coefficients: flat, on the 8-bit scale.
-        units: (3,), 1 / step of each plane.
-        price: lambda, in squared steps a bit.
-    """
-    weight = np.float32(price)
-    for number in range(state.groups.size):
-        group = state.groups[number]
-        chance = presence(state, group)
-        area, unit = group.height * group.width, units[group.plane]
-        x = coefficients[group.values + group.start * area : group.values + group.stop * area]
-        energy, potential, guess = _survey(x, unit, weight)
-        outcome.chances[number] = chance
-        outcome.distortion[number] = energy
-        outcome.bits[number] = -np.log2(1.0 - chance / 65536)
-        if fast and guess < _FAST_GROUP_BITS * weight:
-            continue
-        gain = potential - weight * np.log2((65536 - chance) / chance)  # present instead of absent
-        if potential == 0.0 or gain <= 0.0:
-            continue
-        if _choose_group(
-            state, number, coefficients, unit, quantiser, costs, weight, gain, room, outcome
-        ):
-            state.present[number] = 1
-            outcome.bits[number] -= np.log2(chance / 65536)
-        else:
-            outcome.distortion[number] = energy
-            _clear(state, number)
-
-
-@kernel
-def count_flags(state: State, first: int, last: int) -> int:
-    """How many flags code the groups first..last-1."""
-    total = last - first
-    for number in range(first, last):
-        group = state.groups[number]
-        if state.present[number]:
-            area = group.height * group.width
-            for at in range(group.values + group.start * area, group.values + group.stop * area):
-                total += flags_of_level(abs(state.values[at]))
-    return total
-
-
-@kernel
-def put_groups(
-    state: State, first: int, last: int, outcome: Outcome, flags: U8, chances: U16
-) -> None:
-    """The flags of the groups first..last-1 and their probabilities."""
-    done = 0
-    for number in range(first, last):
-        group = state.groups[number]
-        flags[done], chances[done] = state.present[number], outcome.chances[number]
-        done += 1
-        if not state.present[number]:
-            continue
-        most = (group.stop - group.start) * group.height * group.width // 2 + 1
-        values, found = np.empty(most, np.int32), np.empty((most, 3), np.int16)
-        open_ = np.empty(most, np.int64)
-        for phase in range(2):
-            row = 0
-            for t in range(group.start, group.stop):
-                for y in range(group.height):
-                    flat = group.values + (t * group.height + y) * group.width
-                    for x in range((t + y + phase) % 2, group.width, 2):
-                        values[row] = state.values[flat + x]
-                        for c in range(3):
-                            found[row, c] = outcome.logits[flat + x, c]
-                        row += 1
-            done = put_levels(values, found, row, state.probability, open_, flags, chances, done)
