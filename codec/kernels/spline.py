@@ -55,20 +55,24 @@ def sample(knots: F32, matrices: F64, offsets: F64, out: F32) -> None:
         out: (T, h, w).
     """
     count, height, width = out.shape
-    rows, columns = np.empty(_TAPS, np.int64), np.empty(_TAPS, np.int64)
-    down, right = np.empty(_TAPS), np.empty(_TAPS)
+    rows, down = np.empty(_TAPS, np.int64), np.empty(_TAPS)
+    columns, right = np.empty((width, _TAPS), np.int64), np.empty((width, _TAPS))
     for t in range(count):
         a, b, c, d = matrices[t, 0, 0], matrices[t, 0, 1], matrices[t, 1, 0], matrices[t, 1, 1]
         frame = knots[t]
+        for x in range(width if c == 0 else 0):  # all rows look at the same columns
+            _prepare(d * x + offsets[t, 1], frame.shape[1], columns[x], right[x])
         for y in range(height):
             for x in range(width):
-                _prepare(a * y + b * x + offsets[t, 0], frame.shape[0], rows, down)
-                _prepare(c * y + d * x + offsets[t, 1], frame.shape[1], columns, right)
+                if x == 0 or b != 0:
+                    _prepare(a * y + b * x + offsets[t, 0], frame.shape[0], rows, down)
+                if c != 0:
+                    _prepare(c * y + d * x + offsets[t, 1], frame.shape[1], columns[x], right[x])
                 total = 0.0
                 for i in range(_TAPS):
                     row = frame[rows[i]]
                     line = 0.0
                     for j in range(_TAPS):
-                        line += right[j] * row[columns[j]]
+                        line += right[x, j] * row[columns[x, j]]
                     total += down[i] * line
                 out[t, y, x] = total

@@ -15,6 +15,9 @@ def test_samples_are_scipy_s(shape: tuple[int, int], reach: float) -> None:
     rng = np.random.default_rng(shape[0])
     knots = rng.normal(0, 40, (6, *shape)).astype(np.float32)
     matrices = np.eye(2) + rng.normal(0, 0.05, (6, 2, 2))
+    matrices[1:3] = np.eye(2)  # shifts alone
+    matrices[3, 0, 1] = 0
+    matrices[4, 1, 0] = 0
     offsets = rng.normal(0, reach, (6, 2))
     offsets[0] = 3.0, -2.0  # on the grid
     out = np.empty((6, 11, 9), np.float32)
