@@ -80,14 +80,14 @@ class Service:
         self._settings, self._rates = settings, sorted(rates)
         self._first = rates[0] if rates else 0
         self._timeline, self._history = Timeline(), History()
-        self._player = Player(
+        self.player = Player(
             make_decoder,
             self._timeline,
             self._history,
             refine=settings.refine,
             beside=lambda number, drawn: self.beside(number, drawn),
         )
-        self._feed = Feed(self.relay, self._player, self._watched)
+        self._feed = Feed(self.relay, self.player, self._watched)
         self._watchers: set[VideoPeer] = set()
         every = [View(MAIN, "gistcast"), *views]
         self._names = [view.name for view in every]
@@ -155,7 +155,7 @@ class Service:
             label="Refine",
             options=REFINE,
             value=self._settings.refine,
-            act=lambda mode: setattr(self._player, "refine", mode),
+            act=lambda mode: setattr(self.player, "refine", mode),
             help="What stage 2 paints: close to the source, rich in detail, or nothing.",
         )
         loss = Slider(
@@ -206,13 +206,14 @@ class Service:
         self._feed.settings = replace(self._feed.settings, layers=count)
 
     def _state(self) -> dict[str, Any]:
-        summary = self._player.summary
+        summary = self.player.summary
         return {
             "live": self.relay.header is not None,
             "viewers": len(self.relay.viewers) - (self._feed.viewer is not None),
             "whole": summary.complete if summary else 0,
             "partial": summary.partial if summary else 0,
             "concealed": summary.concealed if summary else 0,
+            "skipped": summary.overrun if summary else 0,
             "stalls": self._timeline.stalls,
             **self.status,
         }

@@ -26,6 +26,7 @@ from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import encode_packets, read_gist
+from gistcast.codec.header import MAJOR, tables_hash
 from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter, read_clips, stack
 from gistcast.codec.packet import CLIP_NUMBER_PERIOD, Packet
 from gistcast.eval.codecs.base import Coded, Geometry
@@ -80,7 +81,7 @@ def cache_folder(path: Path, size: tuple[int, int]) -> Path:
     """Where a video's rungs are kept, so that it is coded once."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     width, height = size
-    settings = f"{width}x{height} {CLIP_FRAMES} {_LONGEST} {RATES}".encode()
+    settings = f"{width}x{height} {CLIP_FRAMES} {_LONGEST} {RATES} {MAJOR}".encode() + tables_hash()
     key = hashlib.sha256(path.read_bytes() + settings).hexdigest()[:16]
     return root / "gistcast" / "showcase" / key
 
@@ -267,8 +268,11 @@ class Showcase:
                 rung = await work(read_rung, folder, kbps, video)
                 self._rungs[kbps] = rung
                 if self._loop is None:
+                    self._say("drawing it for the first time", 2 * index + 1)
+                    await work(self._service.player.warm, rung.header, rung.packets)
                     self._loop = Loop(video, self._rungs, kbps)
                     self._service.beside = self._loop.beside
+                    self._show_rates()
                     made.set()
         self._status(2 * len(RATES))
 
@@ -292,14 +296,17 @@ class Showcase:
             self._service.status["rates"] = {MAIN: rung.kbps, RIVAL: rung.rival_kbps}
 
     def _status(self, done: int) -> None:
-        """What the page says while rungs are made."""
+        """What is being made."""
+        if done == 2 * len(RATES):
+            self._service.status["preparing"] = None
+            return
+        kbps, what = RATES[done // 2], ("gistcast", "x264")[done % 2]
+        self._say(f"coding {self._path.stem} with {what} at {kbps} kbit/s", done)
+
+    def _say(self, text: str, done: int) -> None:
+        """On the page, while there is nothing to show, and on the terminal."""
         width, height = self._size
         status = self._service.status
         status["description"] = f"{self._path.stem}, {width}x{height}"
-        status["preparing"] = None
-        if done < 2 * len(RATES):
-            kbps, what = RATES[done // 2], ("gistcast", "x264")[done % 2]
-            text = f"coding {self._path.stem} with {what} at {kbps} kbit/s"
-            status["preparing"] = {"text": text, "done": done, "of": 2 * len(RATES)}
-            print(f"{text} ({done + 1} of {2 * len(RATES)})", file=sys.stderr, flush=True)
-        self._show_rates()
+        status["preparing"] = {"text": text, "done": done, "of": 2 * len(RATES)}
+        print(f"{text} ({done + 1} of {2 * len(RATES)})", file=sys.stderr, flush=True)

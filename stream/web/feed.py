@@ -16,6 +16,7 @@ from gistcast.stream.web.player import Player
 
 _LOOK_SECONDS = 0.5
 _LINGER_SECONDS = 10.0
+_BACKLOG = 3  # clips that wait to be drawn: beyond that some are skipped, to keep up
 
 
 class Feed:
@@ -59,7 +60,7 @@ class Feed:
 
     async def _play(self) -> None:
         here, there = memory_pair(self._fate, keep=False)
-        receiver = Receiver(there, self._player, ReceiveSettings())
+        receiver = Receiver(there, self._player, ReceiveSettings(backlog=_BACKLOG))
         self._player.summary = receiver.summary
         self.viewer = Viewer(here, self._settings)
         try:

@@ -54,11 +54,11 @@ class Player:
         beside: Callable[[int, Clip], Beside | None] | None = None,
     ) -> None:
         self.refine = refine
-        self.layers: int | None = None  #: packets used of a clip; None: all that came
         self.summary: ReceiveSummary | None = None  #: of the receiver that feeds this
         self._make_decoder, self._beside = make_decoder, beside
         self._timeline, self._history = timeline, history
         self._video = VideoSink(self._open, lambda _: _Last(self))
+        self._decoder: _Switched | None = None
         self._drawn: Clip | None = None
         self._rate = 25.0
         self._loop = asyncio.get_running_loop()
@@ -98,6 +98,13 @@ class Player:
         """As `ClipSink.close`."""
         self._video.close()
 
+    def warm(self, header: bytes, clips: Sequence[Sequence[Packet]]) -> None:
+        """Decode clips that are going to come, so that they are at hand when they do. For a
+        stream that has not begun; in any thread."""
+        self._decoder = _Switched(header, self._make_decoder, lambda: self.refine)
+        for packets in clips:
+            self._decoder.decode_clip(packets)
+
     def drawn(self, clip: Clip) -> None:
         """What became of the clip that is being written."""
         self._drawn = clip
@@ -108,9 +115,10 @@ class Player:
         return round(times[-1], 1) if times else None
 
     def _open(self, header: bytes) -> ClipDecoder:
-        decoder = _Switched(header, self._make_decoder, lambda: self.refine)
-        self._rate = float(decoder.header.fps)
-        return decoder
+        if self._decoder is None or self._decoder.stream != header:
+            self._decoder = _Switched(header, self._make_decoder, lambda: self.refine)
+        self._rate = float(self._decoder.header.fps)
+        return self._decoder
 
 
 class _Last:
@@ -133,7 +141,7 @@ class _Switched:
     def __init__(
         self, header: bytes, make: Callable[[bytes, str], ClipDecoder], mode: Callable[[], str]
     ) -> None:
-        self._header, self._make, self._mode = header, make, mode
+        self.stream, self._make, self._mode = header, make, mode
         self._decoders: dict[str, ClipDecoder] = {}
         self._cache: OrderedDict[tuple[object, ...], DecodedClip] = OrderedDict()
 
@@ -143,7 +151,7 @@ class _Switched:
 
     def _decoder(self, mode: str) -> ClipDecoder:
         if mode not in self._decoders:
-            self._decoders[mode] = self._make(self._header, mode)
+            self._decoders[mode] = self._make(self.stream, mode)
         return self._decoders[mode]
 
     def decode_clip(self, packets: Sequence[Packet]) -> DecodedClip:
@@ -169,4 +177,6 @@ def _sizes(packets: Sequence[Packet]) -> dict[str, int]:
 
 
 def _state(clip: ReceivedClip) -> str:
-    return "whole" if clip.complete else "partial" if clip.packets else "concealed"
+    if not clip.packets:
+        return "skipped" if clip.complete else "concealed"  # by the receiver, to keep up
+    return "whole" if clip.complete else "partial"

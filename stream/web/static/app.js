@@ -1,6 +1,6 @@
 // The page: video by WHEP, what happens by JSON lines, controls by POST. No library, no build.
 
-import { bars, colour, legend, lines, strip } from "/static/plots.js";
+import { bars, colour, lanes, legend, lines } from "/static/plots.js";
 
 const byId = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -27,6 +27,7 @@ function buildStage() {
     const video = element("video", { autoplay: true, muted: true, playsInline: true });
     video.id = `v-${view.name}`;
     video.setAttribute("aria-label", view.title);
+    video.onresize = () => { video.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`; };
     return element("figure", { className: index ? "view" : "view main", id: `view-${view.name}` },
       element("figcaption", {}, view.title, element("span", { className: "kbps" })),
       video,
@@ -204,11 +205,12 @@ function draw() {
     }];
     lines(byId("p-delay"), delay, now, 0);
     legend(byId("l-delay"), delay);
-    const states = { whole: colour("--good"), partial: colour("--fair"), concealed: colour("--bad") };
-    strip(byId("p-state"), clips, now, states);
-    legend(byId("l-state"), [
-      { label: "whole", colour: states.whole }, { label: "some layers", colour: states.partial },
-      { label: "nothing: last picture held", colour: states.concealed }]);
+    lanes(byId("p-state"), clips, now, [
+      { name: "whole", label: "whole", colour: colour("--good") },
+      { name: "partial", label: "some layers", colour: colour("--fair") },
+      { name: "concealed", label: "lost: held", colour: colour("--bad") },
+      { name: "skipped", label: "drawn too late", colour: colour("--soft") },
+    ]);
   }
   setTimeout(() => requestAnimationFrame(draw), 100);
 }

@@ -26,7 +26,7 @@ function niceStep(range) {
 }
 
 function axes({ pen, width, height }, low, high) {
-  const left = 34, bottom = 4, top = 6;
+  const left = 44, bottom = 4, top = 6;
   const y = (value) => height - bottom - ((value - low) / (high - low)) * (height - bottom - top);
   const step = niceStep(high - low);
   pen.fillStyle = colour("--soft");
@@ -103,17 +103,26 @@ export function lines(canvas, series, now, floor) {
   }
 }
 
-export function strip(canvas, clips, now, colours) {
-  const area = prepare(canvas);
-  const x = xOf(34, area.width, now);
-  for (const clip of clips) {
-    const end = x(clip.at), start = Math.max(34, x(clip.at - clip.seconds));
-    if (end <= 34) continue;
-    area.pen.fillStyle = colours[clip.state];
-    area.pen.beginPath();
-    area.pen.roundRect(start + 1, 8, Math.max(1, end - start - 2), area.height - 16, 4);
-    area.pen.fill();
-  }
+export function lanes(canvas, clips, now, states) {
+  const area = prepare(canvas), left = 110;
+  const x = xOf(left, area.width, now), tall = area.height / states.length;
+  area.pen.textAlign = "left";
+  area.pen.textBaseline = "middle";
+  states.forEach((state, lane) => {
+    const middle = (lane + 0.5) * tall;
+    area.pen.fillStyle = colour("--soft");
+    area.pen.fillText(state.label, 0, middle);
+    area.pen.fillStyle = colour("--grid");
+    area.pen.fillRect(left, Math.round(middle), area.width - left, 1);
+    area.pen.fillStyle = state.colour;
+    for (const clip of clips) {
+      const end = x(clip.at), start = Math.max(left, x(clip.at - clip.seconds));
+      if (clip.state !== state.name || end <= left) continue;
+      area.pen.beginPath();
+      area.pen.roundRect(start + 1, middle - tall * 0.32, Math.max(1, end - start - 2), tall * 0.64, 4);
+      area.pen.fill();
+    }
+  });
 }
 
 export function legend(list, items) {
