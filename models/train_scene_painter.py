@@ -44,7 +44,7 @@ from gistcast.models.training import (
 
 _PLANE_WEIGHT = (0.2, 0.2, 0.2, 0.2, 0.35, 0.35)
 _BETAS = (0.5, 0.9)
-_CRITICS_JOIN = 0.3  # of the schedule: first it learns to enlarge
+_CRITICS_JOIN = 0.5  # of the schedule: first it learns to enlarge
 
 
 @dataclass(frozen=True)

@@ -138,9 +138,9 @@ def _other_words(rng: np.random.Generator) -> tuple[str, Description]:
 
 
 def train_sentence(
-    *, world: int = 7, sentences: int = 24000, epochs: int = 12, seed: int = 1
+    *, world: int = 7, sentences: int = 8000, epochs: int = 6, seed: int = 1
 ) -> SentenceEncoder:
-    """Train the table (a minute of one core).
+    """Train the table (six seconds of a core).
 
     Args:
         world: seed of the scenes whose captions are read.
