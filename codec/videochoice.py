@@ -33,6 +33,7 @@ _STILL = 0.5  # mean change of luma from frame to frame, below which a clip stan
 _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
 _FAR = 1.3  # distortion over the best, expected at the budget, from which a search is given up
+_POLISH, _POLISH_TRIES = 1.1, 4  # distortion over that with more effort, at most; encodes
 _CLEARLY = 0.75  # distortion over a residual's, expected at the budget, from which it is beaten
 
 
@@ -63,20 +64,31 @@ class VideoTrial:
     distortion: float
 
 
+def _searching(clip: Clip, settings: EncodeSettings) -> int:
+    """SVT-AV1's preset for a search: what keeps up with real time on two cores."""
+    area = clip.width * clip.height
+    if settings.preset == "slow" or area <= 128 * 128:
+        return 4
+    return 6 if area <= 192 * 192 else 8
+
+
+def _polishing(clip: Clip, settings: EncodeSettings) -> int | None:
+    """SVT-AV1's preset for the winner of a search; None where there is no time for it."""
+    if settings.preset == "slow":
+        return 1
+    return 2 if clip.width * clip.height <= 96 * 96 else None
+
+
 class VideoTrials:
-    """Codes one clip as video in different ways, each at most once."""
+    """Codes one clip as video in different ways, each at most once.
 
-    def __init__(self, clip: Clip, settings: EncodeSettings) -> None:
-        self._clip, self._settings = clip, settings
+    Args:
+        preset: of SVT-AV1.
+    """
+
+    def __init__(self, clip: Clip, preset: int) -> None:
+        self._clip, self._preset = clip, preset
         self._known: dict[tuple[int, float], VideoTrial | None] = {}
-
-    @property
-    def preset(self) -> int:
-        """Of SVT-AV1: what keeps up with real time on two cores."""
-        area = self._clip.width * self._clip.height
-        if self._settings.preset == "slow":
-            return 4
-        return 4 if area <= 128 * 128 else 6 if area <= 192 * 192 else 8
 
     def at(self, kept: int, crf: float) -> VideoTrial | None:
         """The clip with so many frames kept at a CRF (in quarters); None where AV1 cannot."""
@@ -88,7 +100,7 @@ class VideoTrials:
     def _code(self, kept: int, crf: float) -> VideoTrial | None:
         clip = self._clip
         try:
-            units = encode(clip, kept, crf, self.preset)
+            units = encode(clip, kept, crf, self._preset)
             layers = units.layers()
             payloads = [payload for _, payload in layers]
             picture = decode(payloads, clip.frames, clip.height, clip.width).clip
@@ -188,7 +200,9 @@ class Choice:
 
     def __init__(self, clip: Clip, settings: EncodeSettings, measure: Measure) -> None:
         self._clip, self._settings, self._measure = clip, settings, measure
-        self._videos = VideoTrials(clip, settings)
+        self._videos = VideoTrials(clip, _searching(clip, settings))
+        finer = _polishing(clip, settings)
+        self._finer = None if finer is None else VideoTrials(clip, finer)
 
     @property
     def open(self) -> bool:
@@ -240,6 +254,22 @@ class Choice:
 
     def _best(self, rival: Trial, budget: int) -> VideoTrial | None:
         """The best video that uses up a budget; None if it is no better than the rival."""
+        gain = 1.0 if self._finer is None else _POLISH
+        best = self._search(replace(rival, distortion=gain * rival.distortion), budget)
+        if best is not None and self._finer is not None:
+            best = self._polished(self._finer, best, budget)
+        return None if best is None or best.distortion >= rival.distortion else best
+
+    def _polished(self, finer: VideoTrials, best: VideoTrial, budget: int) -> VideoTrial:
+        """The winner of a search, coded with more effort."""
+        found = _Search(finer, budget, self._measure, _POLISH_TRIES).run(
+            best.kept, best.crf, math.inf
+        )
+        if found is None or self._measure(found.layers) < _LEAST * budget:
+            return best
+        return min(best, found, key=lambda video: video.distortion)
+
+    def _search(self, rival: Trial, budget: int) -> VideoTrial | None:
         tries = 8 if self._settings.preset == "slow" else 5
         search = _Search(self._videos, budget, self._measure, tries)
         best: VideoTrial | None = None
