@@ -21,10 +21,12 @@ from gistcast.stream.messages import (
     MAX_CLIP_MESSAGES,
     ClipMarker,
     End,
+    Nack,
     Parity,
     Piece,
     parse_message,
 )
+from gistcast.stream.repair import Asking, Spacing
 
 _OVERHEAD = 256  # bytes a held message costs beyond its own
 
@@ -36,12 +38,13 @@ class Limits:
     Attributes:
         clips: pending clips; beyond that the oldest is handed out as it stands.
         total_bytes: message bytes held in all; beyond that data messages are refused.
-        grace: seconds to wait for reordered messages once later ones have arrived.
+        grace: seconds to wait for messages that are late or asked for again, once later ones
+            have arrived.
     """
 
     clips: int = 64
     total_bytes: int = 16 << 20
-    grace: float = 0.25
+    grace: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,14 @@ class _Pending:
     """A clip being collected.
 
     Attributes:
+        asking: what was asked for again.
         messages: by sequence number.
         packets: by layer, with their bytes.
         joined: the bytes behind those packets, up to message `next`, the first that is missing.
         broken: what follows is no packet.
     """
 
+    asking: Asking
     messages: dict[int, bytes] = field(default_factory=dict)
     parities: list[Parity] = field(default_factory=list)
     packets: dict[int, tuple[Packet, bytes]] = field(default_factory=dict)
@@ -145,6 +150,7 @@ class Assembler:
         self._certain = first - 1  # newest clip whose marker itself came: none is missing before
         self._done = first - 1  # newest clip handed out
         self._held = 0
+        self._spacing = Spacing()
 
     @property
     def done(self) -> int:
@@ -163,9 +169,10 @@ class Assembler:
             self.counters.duplicates += 1
             return
         if pending is None:
-            pending = self._clips[marker.clip] = _Pending()
+            pending = self._clips[marker.clip] = _Pending(Asking(self._spacing))
         self._soon([n for n in self._order if n < marker.clip], now)  # those have been sent
         pending.marker = marker
+        pending.asking.touch(now)
         pending.due = now + marker.spread / 1000 + self._limits.grace
         self._newest = max(self._newest, marker.clip)
         insort(self._order, marker.clip)
@@ -184,6 +191,8 @@ class Assembler:
             self.counters.late += 1
             return
         pending = self._room_for(number, len(data))
+        if pending is not None:
+            pending.asking.touch(now)
         if pending is None:
             self.counters.refused += 1
         elif isinstance(message, Parity):
@@ -216,6 +225,24 @@ class Assembler:
             out.append(self._hand_out())
         return out
 
+    def wanted(self, now: float) -> list[Nack]:
+        """What to ask the sender for again, now."""
+        out = []
+        for number, pending in self._clips.items():
+            if pending.complete():
+                continue
+            passed = number < max(self._clips)
+            have = pending.messages.keys()
+            indices = pending.asking.due(pending.marker, have, now, passed=passed or self.ended)
+            if indices:
+                out.append(Nack(number % CLIP_NUMBER_PERIOD, indices))
+        return out
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any clip is begun and not handed out."""
+        return bool(self._clips)
+
     def flush(self) -> list[ReceivedClip]:
         """Every announced clip, as it stands (the link is gone)."""
         return [self._hand_out() for _ in range(len(self._order))]
@@ -242,7 +269,7 @@ class Assembler:
         if number not in self._clips:
             if len(self._clips) >= 2 * self._limits.clips:
                 return None
-            self._clips[number] = _Pending()
+            self._clips[number] = _Pending(Asking(self._spacing))
         return self._clips[number]
 
     def _charge(self, pending: _Pending, size: int) -> None:

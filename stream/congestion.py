@@ -49,6 +49,7 @@ class _Sent:
     size: int
     sent: float
     arrived: float | None = None
+    lost: bool = False  # known to be: asked for again
 
 
 class Congestion:
@@ -81,13 +82,19 @@ class Congestion:
         train = self._trains.setdefault(clip, {})
         train[index] = _Sent(size + MESSAGE_HEADERS, now)
 
+    def lost(self, clip: int, index: int) -> None:
+        """Take note that a message is asked for again: that it arrives says nothing any more."""
+        for number, train in self._trains.items():
+            if number % CLIP_NUMBER_PERIOD == clip and index in train:
+                train[index].lost = train[index].arrived is None
+
     def backlog(self, now: float) -> float:
         """Seconds until what was sent has left the bottleneck."""
         waiting = [
             message
             for train in self._trains.values()
             for message in train.values()
-            if message.arrived is None and message.sent > self._newest
+            if message.arrived is None and not message.lost and message.sent > self._newest
         ]
         left = self._left
         if waiting:
@@ -104,7 +111,12 @@ class Congestion:
 
     def _oldest(self, now: float) -> float:
         """Seconds since the oldest message under way was sent, or feedback came."""
-        waiting = [m.sent for t in self._trains.values() for m in t.values() if m.arrived is None]
+        waiting = [
+            message.sent
+            for train in self._trains.values()
+            for message in train.values()
+            if message.arrived is None and not message.lost
+        ]
         if not waiting:
             return 0.0
         return now - max(min(waiting), self._heard)
@@ -126,7 +138,7 @@ class Congestion:
         for arrival in arrivals:
             clip = numbers.get(arrival.clip)
             message = self._trains[clip].get(arrival.index) if clip is not None else None
-            if clip is None or message is None or message.arrived is not None:
+            if clip is None or message is None or message.lost or message.arrived is not None:
                 continue
             message.arrived = arrival.ticks / TICKS
             if clip not in touched:

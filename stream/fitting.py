@@ -37,8 +37,8 @@ class Protection:
 #: nine clips of ten whole (docs/streaming.md, section 6).
 _BY_LOSS = (
     (0.3, Protection(parity=2, copies=2)),
-    (0.08, Protection(parity=3, copies=1)),
-    (0.02, Protection(parity=4, copies=1)),
+    (0.12, Protection(parity=4, copies=1)),
+    (0.02, Protection(parity=0, copies=1)),
 )
 
 

@@ -8,6 +8,7 @@
     REPORT    finished:1  then varints, in the order of `Report`, arrivals last
     PING      nothing
     COPY      as CLIP
+    NACK      clip:1  indices: varints
 
 Every message starts with its kind in one byte and is at most `MAX_MESSAGE` bytes long. Unknown
 kinds and surplus bytes behind the fields of END, REPORT and PING are ignored, so that later
@@ -33,6 +34,8 @@ MAX_CLIP_MESSAGES = 4096  #: pieces of one clip
 MAX_MILLISECONDS = 1 << 40
 MAX_COUNT = 1 << 56
 MAX_ARRIVALS = 128  #: of a report; older ones are left out
+MAX_ASKED = 64  #: messages in a NACK
+SPREAD_MARGIN = 250  #: ms of a marker's spread that are for delays of the sender's own
 TICKS = 10_000  #: of arrival times, a second
 
 
@@ -47,6 +50,7 @@ class Kind(IntEnum):
     REPORT = 7
     PING = 8
     COPY = 9
+    NACK = 10
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,18 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Nack:
+    """The receiver lacks messages of a clip (number modulo 256); `indices` as in `Arrival`."""
+
+    clip: int
+    indices: tuple[int, ...]
+
+    def to_bytes(self) -> bytes:
+        """Serialise."""
+        return bytes([Kind.NACK, self.clip & 0xFF]) + _varints(self.indices)
+
+
+@dataclass(frozen=True)
 class Ping:
     """Keeps a quiet link from being taken for a dead one."""
 
@@ -224,7 +240,7 @@ class Ping:
         return bytes([Kind.PING])
 
 
-Message = Header | ClipMarker | Copied | Piece | Parity | End | Report | Ping
+Message = Header | ClipMarker | Copied | Nack | Piece | Parity | End | Report | Ping
 
 
 def parse_message(data: bytes) -> Message | None:
@@ -295,6 +311,17 @@ def _parity(data: bytes) -> Parity:
     return Parity(data[1], first, count, data[offset:])
 
 
+def _nack(data: bytes) -> Nack:
+    indices: list[int] = []
+    offset = 2
+    while offset < len(data):
+        if len(indices) == MAX_ASKED:
+            raise CorruptError(f"more than {MAX_ASKED} messages", field="indices", offset=offset)
+        index, offset = get_varint(data, offset, MAX_CLIP_MESSAGES, "index")
+        indices.append(index)
+    return Nack(data[1], tuple(indices))
+
+
 def _end(data: bytes) -> End:
     (clip, messages), _ = _read(data, 1, {"clip": MAX_CLIP, "messages": MAX_COUNT})
     return End(clip, messages)
@@ -316,7 +343,7 @@ def _arrivals(data: bytes, offset: int, count: int) -> tuple[Arrival, ...]:
         if offset >= len(data):
             raise CorruptError("message is truncated", field="arrivals", offset=offset)
         clip = data[offset]
-        limits = {"index": MAX_CLIP_MESSAGES + 1, "ticks": MAX_COUNT}
+        limits = {"index": MAX_CLIP_MESSAGES, "ticks": MAX_COUNT}
         (index, delta), offset = _read(data, offset + 1, limits)
         ticks += delta
         out.append(Arrival(clip, index, ticks))
@@ -326,6 +353,7 @@ def _arrivals(data: bytes, offset: int, count: int) -> tuple[Arrival, ...]:
 _DATA_KINDS: dict[int, Callable[[bytes], Message]] = {
     Kind.PIECE: _piece,
     Kind.PARITY: _parity,
+    Kind.NACK: _nack,
 }
 _CONTROL_KINDS: dict[int, Callable[[bytes], Message]] = {
     Kind.HEADER: _header,

@@ -146,7 +146,8 @@ async def pass_clips(
         notes={
             name: getattr(received, name) for name in ("clips", "complete", "partial", "concealed")
         }
-        | {"recovered": received.counters.recovered, "left_bytes": sent.left_bytes},
+        | {"recovered": received.counters.recovered, "left_bytes": sent.left_bytes}
+        | {"resent": sent.resent},
     )
     arrivals = [(at - started.at, clip) for at, clip in sink.clips]
     out.deliveries = _decoded(arrivals, make_decoder(sink.header), clock)

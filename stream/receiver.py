@@ -7,6 +7,7 @@ reports <- counts
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ _REPORT_SECONDS = 1.0  # at least, between reports of clips that had it hard
 _CALM_SECONDS = 2.0  # the same where the link was quick and lost nothing
 _QUIET_SECONDS = 5.0  # at most, between reports of anything
 _QUICK_SECONDS = 0.1  # from a clip's first message to its last: more, and the link is the limit
+_LOOK_SECONDS = 0.03  # between looks at what is missing of a clip that has begun
 _REPORT_CLIPS = 4  # written, for a sender that waits for them
 _EARLY_MESSAGES = 512
 _DELAYS = 4096
@@ -220,7 +222,9 @@ class Receiver:
                 self._report()
             if now - heard > self._settings.silence:
                 break
-            wait = _REPORT_SECONDS / 4
+            for nack in assembler.wanted(now):
+                self._tell(ChannelName.RESIDUAL, nack.to_bytes())
+            wait = _LOOK_SECONDS if assembler.waiting else _REPORT_SECONDS / 4
             if (due := assembler.next_due()) is not None:
                 wait = min(wait, max(0.0, due - now) + 0.001)
             try:
@@ -371,7 +375,8 @@ class Receiver:
             assembled=self._assembler.done + 1 if self._assembler else 0,
             arrivals=arrivals,
         )
-        try:
-            self._link.send(ChannelName.CONTROL, report.to_bytes())
-        except StreamError:
-            return
+        self._tell(ChannelName.CONTROL, report.to_bytes())
+
+    def _tell(self, channel: ChannelName, data: bytes) -> None:
+        with contextlib.suppress(StreamError):
+            self._link.send(channel, data)

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gistcast.codec.errors import CorruptError, UsageError
-from gistcast.codec.packet import Packet
+from gistcast.codec.packet import CLIP_NUMBER_PERIOD, Packet
 from gistcast.stream.congestion import MESSAGE_HEADERS, Congestion
 from gistcast.stream.fitting import Fitted, Protection, fit_clip, packet_bytes, protection_for
 from gistcast.stream.link import ChannelName, Link, StreamError
 from gistcast.stream.messages import (
+    SPREAD_MARGIN,
     ClipMarker,
     Copied,
     End,
     Header,
     Kind,
+    Nack,
     Ping,
     Report,
     parse_message,
@@ -31,7 +33,8 @@ from gistcast.stream.messages import (
 from gistcast.stream.sent import Fit, SendSummary
 
 _CATCH_UP = 0.01  # seconds of the rate that may be sent at once
-_STALL = 250  # ms that coding the next clip may hold up sending this one
+_KEPT = 16  # clips whose messages can be sent again, or as many as may be under way
+_CROWDED = 0.3  # seconds of backlog on the link: nothing is sent again
 _UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
 
 
@@ -134,6 +137,8 @@ class Sender:
         self._epoch = self._started
         self._free_at = self._started  # when the rate allows the next message
         self._residual_messages = 0
+        self._kept: dict[int, dict[int, bytes]] = {}  # clip modulo 256 -> index -> message
+        self._again: dict[int, int] = {}  # clip modulo 256 -> messages sent again
         adapting = settings.adapt and settings.realtime
         self._congestion = Congestion(settings.rate) if adapting else None
 
@@ -252,6 +257,8 @@ class Sender:
             spread=self._spread(fitted),
             packets=cut.inline,
         )
+        kept = self._keep(number)
+        kept[0] = Copied(marker).to_bytes()
         await self._paced(ChannelName.CONTROL, marker.to_bytes(), (number, 0))
         for data in cut.control:
             await self._paced(ChannelName.CONTROL, data)
@@ -259,10 +266,41 @@ class Sender:
         for data in cut.residual:
             index += data[0] != Kind.PARITY
             key = None if data[0] == Kind.PARITY else (number, index)
+            if key is not None:
+                kept[index] = data
             await self._paced(ChannelName.RESIDUAL, data, key)
         for _ in range(fitted.copies):
-            await self._paced(ChannelName.RESIDUAL, Copied(marker).to_bytes())
+            await self._paced(ChannelName.RESIDUAL, kept[0])
         self._count(coded, fitted, late)
+
+    def _keep(self, number: int) -> dict[int, bytes]:
+        """Where the messages of a clip are kept; those of old clips go."""
+        kept: dict[int, bytes] = {}
+        self._kept[number % CLIP_NUMBER_PERIOD] = kept
+        self._again[number % CLIP_NUMBER_PERIOD] = 0
+        while len(self._kept) > max(_KEPT, self._settings.window):
+            del self._kept[next(iter(self._kept))]
+        return kept
+
+    def _send_again(self, nack: Nack) -> None:
+        """What the receiver lacks, where the link has room for it."""
+        now = self._loop.time()
+        if self._congestion is not None and self._congestion.backlog(now) > _CROWDED:
+            return
+        kept = self._kept.get(nack.clip, {})
+        for index in nack.indices:
+            data = kept.get(index)
+            if data is None or self._again.get(nack.clip, 0) >= len(kept):
+                continue  # a receiver that asks for more than was sent is on too slow a link
+            if self._link.buffered() > self._settings.high_water:
+                continue
+            if self._congestion is not None:
+                self._congestion.lost(nack.clip, index)
+            self._free_at = max(self._free_at, now) + len(data) * 8 / self._pace
+            self._residual_messages += 1
+            self._send(ChannelName.RESIDUAL, data)
+            self._again[nack.clip] = self._again.get(nack.clip, 0) + 1
+            self.summary.resent += 1
 
     def _count(self, coded: _Coded, fitted: Fitted, late: float) -> None:
         summary = self.summary
@@ -282,7 +320,7 @@ class Sender:
     def _spread(self, fitted: Fitted) -> int:
         if not self._settings.realtime:
             return _UNPROMISED
-        return int(fitted.wire_bytes * 8000 / self._pace) + _STALL
+        return int(fitted.wire_bytes * 8000 / self._pace) + SPREAD_MARGIN
 
     async def _paced(
         self, channel: ChannelName, data: bytes, key: tuple[int, int] | None = None
@@ -330,7 +368,9 @@ class Sender:
                 message = parse_message(data)
             except CorruptError:
                 continue  # the receiver is not worth a crash
-            if isinstance(message, Report):
+            if isinstance(message, Nack):
+                self._send_again(message)
+            elif isinstance(message, Report):
                 self.summary.receiver = message
                 if self._congestion is not None:
                     self._congestion.reported(message, now)

@@ -43,6 +43,7 @@ class SendSummary:
         message_bytes: what was handed to the data channels, in `messages`, framing included.
         media_seconds: how long the clips last; seconds: how long sending them took.
         lag_seconds: most that a clip was behind its time when it was sent (real time only).
+        resent: messages that were asked for and sent again.
         left_bytes: of layers that did not fit the link and stayed behind.
         fits: how the latest clips were fitted, when adapting.
         receiver: the receiver's last report.
@@ -58,6 +59,7 @@ class SendSummary:
     media_seconds: float = 0.0
     seconds: float = 0.0
     lag_seconds: float = 0.0
+    resent: int = 0
     left_bytes: int = 0
     fits: deque[Fit] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     receiver: Report | None = None

@@ -52,6 +52,6 @@ def test_an_encoder_that_keeps_its_limit_is_not_cut(
 
 def test_more_loss_more_protection() -> None:
     levels = [protection_for(loss / 100) for loss in range(60)]
-    assert levels[0] == Protection() and levels[5].copies and levels[20].parity == 3
+    assert levels[0] == Protection() and levels[5].copies and levels[20].parity == 4
     strength = [(1 / p.parity if p.parity else 0) + p.copies for p in levels]
     assert strength == sorted(strength)

@@ -14,6 +14,7 @@ from gistcast.stream.messages import (
     Copied,
     End,
     Header,
+    Nack,
     Parity,
     Piece,
     Ping,
@@ -32,10 +33,11 @@ GOLDEN = {
     "05 07 04 02 010003": Parity(7, 4, 2, b"\x01\x00\x03"),
     "06 0a 64": End(10, 100),
     "07 01 0a 64 e807 07 02 01 05 03 0b 00": Report(True, 10, 100, 1000, 7, 2, 1, 5, 3, 11),
-    "07 00 00 00 00 00 00 00 00 00 00 02 ff 00 e807 00 8120 05": Report(
-        False, *[0] * 9, arrivals=(Arrival(255, 0, 1000), Arrival(0, 4097, 1005))
+    "07 00 00 00 00 00 00 00 00 00 00 02 ff 00 e807 00 8020 05": Report(
+        False, *[0] * 9, arrivals=(Arrival(255, 0, 1000), Arrival(0, 4096, 1005))
     ),
     "08": Ping(),
+    "0a 2c 00 01 8001": Nack(44, (0, 1, 128)),
     "09 ac02 20 00 07 03 e807 05 0c aabb": Copied(
         ClipMarker(300, 32, None, 0b111, 3, 1000, 5, 12, b"\xaa\xbb")
     ),
@@ -61,11 +63,14 @@ MALFORMED = {
     "parity of no message": "05 07 04 02 0100",
     "end cut short": "06 0a",
     "report neither finished nor not": "07 02 0a 64 e807 07 02 01 05 03",
+    "nack without a clip": "0a",
+    "nack of message 4097": "0a 00 8120",
+    "nack of 65 messages": "0a 00" + "01" * 65,
     "copy of no frames": "09 00 00 00 00 00 00 00 00",
     "report of an arrival that is not there": "07 01 0a 64 e807 07 02 01 05 03 0b 01",
     "report cut in an arrival": "07 01 0a 64 e807 07 02 01 05 03 0b 01 00 01",
     "report of 129 arrivals": "07 01 0a 64 e807 07 02 01 05 03 0b 8101" + "00" * 500,
-    "report of message 4097": "07 01 0a 64 e807 07 02 01 05 03 0b 01 00 8220 00",
+    "report of message 4097": "07 01 0a 64 e807 07 02 01 05 03 0b 01 00 8120 00",
     "report cut short": "07 01 0a 64 e807 07 02",
     "too long": "08" * (MAX_MESSAGE + 1),
 }
@@ -84,7 +89,7 @@ def test_malformed(hexed: str) -> None:
 
 
 def test_later_versions_may_add() -> None:
-    assert parse_message(b"\x0awhat is this") is None
+    assert parse_message(b"\x0bwhat is this") is None
     assert parse_message(b"\xff") is parse_message(b"\x04") is None
     for message in (End(1, 2), Report(False, 1, 2, 3, 4, 5, 6, 7, 8), Ping()):
         assert parse_message(message.to_bytes() + b"more") == message
@@ -107,6 +112,6 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert data.startswith(message.to_bytes())
 
 
-@given(st.integers(0, 10), st.binary(max_size=48))
+@given(st.integers(0, 11), st.binary(max_size=48))
 def test_bodies_behind_every_kind(kind: int, body: bytes) -> None:
     test_any_bytes_are_read_or_refused.hypothesis.inner_test(bytes([kind]) + body)
