@@ -33,7 +33,7 @@ from gistcast.eval.codecs.base import Coded, Geometry
 from gistcast.eval.codecs.x264 import X264
 from gistcast.eval.metrics.psnr import psnr_rgb
 from gistcast.serving import Service
-from gistcast.stream import SourceClip, StreamError, send
+from gistcast.stream import SendSettings, SourceClip, StreamError, send
 from gistcast.stream.signalling import WHIP
 from gistcast.stream.web import View
 from gistcast.stream.web.player import MAIN, Beside
@@ -278,9 +278,10 @@ class Showcase:
 
     async def _send(self) -> None:
         assert self._loop is not None
+        url, settings = self._service.url + WHIP, SendSettings(adapt=False)  # to ourselves
         while True:
             try:
-                await send(self._loop, self._service.url + WHIP, token=self._token, patience=60.0)
+                await send(self._loop, url, settings, token=self._token, patience=60.0)
             except StreamError as error:
                 print(f"gistcast serve: {error}", file=sys.stderr, flush=True)
 

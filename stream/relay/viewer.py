@@ -39,6 +39,7 @@ class ViewerSettings:
     """Attributes:
     rate: most bits a second, headers included; None: what the link carries.
     layers: most residual layers; None: all.
+    adapt: follow the link; else it carries whatever there is.
     waiting: clips that may wait for the link with their packets; beyond that the oldest is
         announced without any, to be concealed.
     high_water: bytes in the channels' buffers at which sending waits.
@@ -47,6 +48,7 @@ class ViewerSettings:
 
     rate: float | None = None
     layers: int | None = None
+    adapt: bool = True
     waiting: int = 8
     high_water: int = 32 << 10
     silence: float = 10.0
@@ -151,15 +153,23 @@ class Viewer:
                 self._send(ChannelName.CONTROL, Ping().to_bytes())
         self._send(ChannelName.CONTROL, End(self._next, self._messages).to_bytes())
 
+    @property
+    def _pace(self) -> float:
+        """Bits a second at which messages leave."""
+        return self.congestion.pace if self.settings.adapt else _CEILING
+
     def _fit(self, clip: RelayedClip) -> Fitted | None:
         """The messages of a clip that the link has room for; None: nothing of it came."""
         settings = self.settings
         packets = clip.packets(settings.layers)
         if not packets:
             return None
-        budget = self.congestion.budget(clip.seconds, self._loop.time())
+        limits = []
+        if settings.adapt:
+            limits.append(self.congestion.budget(clip.seconds, self._loop.time()))
         if settings.rate is not None:
-            budget = min(budget, int(settings.rate * clip.seconds / 8))
+            limits.append(int(settings.rate * clip.seconds / 8))
+        budget = min(limits, default=None)
         return fit_clip(packets, clip.header, protection_for(self.congestion.loss), budget)
 
     async def _clip(self, clip: RelayedClip, *, skip: bool) -> None:
@@ -193,7 +203,7 @@ class Viewer:
             messages=cut.numbered if cut else 0,
             sent=int((now - self._epoch) * 1000),
             age=int((clip.age + now - clip.arrived) * 1000),
-            spread=_STALL + int(size * 8000 / self.congestion.pace),
+            spread=_STALL + int(size * 8000 / self._pace),
             packets=cut.inline if cut else b"",
         )
 
@@ -215,7 +225,7 @@ class Viewer:
             await asyncio.sleep(self._free_at - now)
         earliest = self._loop.time() - _CATCH_UP
         bits = (len(data) + MESSAGE_HEADERS) * 8
-        self._free_at = max(self._free_at, earliest) + bits / self.congestion.pace
+        self._free_at = max(self._free_at, earliest) + bits / self._pace
         if self._link.buffered() > self.settings.high_water:
             await self._link.drained(self.settings.high_water)
         self._messages += channel == ChannelName.RESIDUAL

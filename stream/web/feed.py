@@ -31,7 +31,7 @@ class Feed:
     def __init__(self, relay: Relay, player: Player, watched: Callable[[], bool]) -> None:
         self.loss = 0.0  #: share of the messages on the lossy channel that are thrown away
         self.viewer: Viewer | None = None
-        self._settings = ViewerSettings()
+        self._settings = ViewerSettings(adapt=False)  # queues in memory carry everything
         self._relay, self._player, self._watched = relay, player, watched
         self._draws = np.random.Generator(np.random.Philox(0))
 

@@ -62,7 +62,7 @@ class Player:
         self._drawn: Clip | None = None
         self._rate = 25.0
         self._loop = asyncio.get_running_loop()
-        self._started = time.monotonic()
+        self._media = 0.0  # seconds of video so far
 
     def start(self, header: bytes) -> None:
         """As `ClipSink.start`."""
@@ -80,8 +80,9 @@ class Player:
         for name, other in (beside.views if beside else {}).items():
             views[name] = pictures(other)
         seconds = clip.frames / self._rate
+        self._media += seconds
         record = {
-            "at": round(time.monotonic() - self._started, 3),
+            "at": round(self._media, 3),
             "number": clip.number,
             "seconds": round(seconds, 4),
             "layers": _sizes(clip.packets),

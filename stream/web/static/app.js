@@ -10,7 +10,7 @@ let token = new URLSearchParams(location.hash.slice(1)).get("token") || sessionS
 let views = [];
 let clips = [];
 let state = {};
-let clock = 0; // our time at the server's time 0
+let clock = 0; // our time at the stream's time 0
 
 const authorised = (headers = {}) => (token ? { ...headers, Authorization: `Bearer ${token}` } : headers);
 
@@ -130,7 +130,9 @@ function take(news) {
   state = news.state;
   if (news.clips.length) {
     clips = clips.concat(news.clips).slice(-KEPT);
-    clock = performance.now() / 1000 - clips.at(-1).at;
+    // clips come a little early or late; the plots move evenly
+    const seen = performance.now() / 1000 - clips.at(-1).at;
+    clock = Math.abs(seen - clock) > 2 ? seen : 0.9 * clock + 0.1 * seen;
   }
   showValues(state.values);
   showState();
@@ -172,7 +174,9 @@ function showNumbers() {
   put("n-kbps", (sizes.reduce((a, b) => a + b, 0) * 8e-3 / seconds).toFixed(1), "kbit/s");
   put("n-bytes", Math.round(mean(sizes)).toString(), "bytes");
   const psnr = last.map((clip) => clip.psnr.gistcast).filter(Boolean);
-  put("n-psnr", psnr.length ? mean(psnr).toFixed(1) : "–", psnr.length ? "dB" : "");
+  const other = last.map((clip) => clip.psnr.x264).filter(Boolean);
+  put("n-psnr", psnr.length ? mean(psnr).toFixed(1) : "–",
+    other.length ? `x264 ${mean(other).toFixed(1)}` : "");
   const delays = last.map((clip) => clip.delay_ms).filter((value) => value !== null);
   put("n-delay", delays.length ? Math.max(0, mean(delays)).toFixed(0) : "–", "ms");
   const total = state.whole + state.partial + state.concealed;

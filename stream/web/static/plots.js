@@ -20,7 +20,7 @@ function prepare(canvas) {
 }
 
 function niceStep(range) {
-  const rough = range / 3;
+  const rough = range / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   return [1, 2, 5, 10].map((n) => n * power).find((step) => step >= rough);
 }
