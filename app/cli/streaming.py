@@ -57,15 +57,14 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = commands.add_parser(
         "send",
         help="stream a video or a .gist file to a receiver",
-        description="Stream a video or a .gist file. A video is coded with --latent on, so that a "
-        "clip whose residual is lost still has its gist.",
+        description="Stream a video or a .gist file, no faster than the link carries it: layers "
+        "that do not fit stay behind.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("input", metavar="IN", help="video, .gist file, or - for y4m on stdin")
     parser.add_argument("--to", required=True, metavar="URL", help="the receiver's WHIP endpoint")
     add_settings(parser)
-    parser.set_defaults(latent="on")  # travels reliably: a clip without its residual has a gist
     parser.add_argument(
         "--as-fast-as-possible", action="store_true", help="do not wait for the clock"
     )
