@@ -227,6 +227,11 @@ class Assembler:
 
     def wanted(self, now: float) -> list[Nack]:
         """What to ask the sender for again, now."""
+        if self._order and self._blocked():  # behind clips of which nothing came
+            for number in range(self._done + 1, self._order[0]):
+                if len(self._clips) < 2 * self._limits.clips and number not in self._clips:
+                    self._clips[number] = _Pending(Asking(self._spacing))
+                    self._clips[number].asking.touch(now)
         out = []
         for number, pending in self._clips.items():
             if pending.complete():

@@ -3,7 +3,7 @@
 A piece is taken for lost when a later one of its clip has been there for a moment, when the clip
 has been quiet for longer than its sender leaves between messages, or when a later clip has begun.
 It is asked for up to `_TRIES` times; the answer is worth waiting for as long as the clip is not
-due. A marker is asked for when pieces came and it did not.
+due. A marker is asked for when pieces came, or later clips, and it did not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FIRST_SPACING = 0.1  # seconds between messages, before any came
 _FORGET = 0.8  # of the widest spacing, a message
 _MOST_SPACING = 2.0  # seconds
 _AGAIN = 0.15  # seconds between two askings
-_TRIES = 4
+_TRIES = 8
 
 
 class Spacing:

@@ -10,7 +10,7 @@ link by delay and dispersion, the sender paces and cuts clips to fit. So
   does not fill; the sender's pacing and its 32 KiB high-water mark bound what is under way;
 - a message is sent again after 200 ms at the earliest, as in Linux's TCP, not after a second
   (dcsctp, Chromium's, waits 220 ms); in return the time doubles with every expiry until a round
-  trip is measured again (RFC 9260, 6.3.3 E2), which aiortc leaves out.
+  trip is measured again (RFC 9260, 6.3.3 E2), which aiortc leaves out, but only up to a second.
 
 Retransmission, acknowledgement and the window's growth stay aiortc's.
 """
@@ -22,15 +22,17 @@ from aiortc.rtcsctptransport import SCTP_RTO_MAX, USERDATA_MAX_LENGTH, SackChunk
 
 WINDOW = 32 * USERDATA_MAX_LENGTH  #: bytes that may always be under way
 RTO_MIN = 0.2  #: seconds
+BACKOFF_MAX = 1.0  #: seconds that the timer doubles up to: aiortc's least
 
 
 class MediaSctpTransport(RTCSctpTransport):
     """An association whose congestion is controlled above it."""
 
     @classmethod
-    def adopt(cls, transport: RTCSctpTransport) -> None:
+    def adopt(cls, transport: RTCSctpTransport | None) -> None:
         """Make this of an association that an `RTCPeerConnection` made: it has no setting for the
         class to use. Nothing is patched for others."""
+        assert transport is not None  # there are data channels
         transport.__class__ = cls
         transport._cwnd = max(transport._cwnd, WINDOW)
 
@@ -45,5 +47,5 @@ class MediaSctpTransport(RTCSctpTransport):
 
     def _t3_expired(self) -> None:
         super()._t3_expired()  # transmits after this
-        self._rto = min(2 * self._rto, SCTP_RTO_MAX)
+        self._rto = min(2 * self._rto, max(BACKOFF_MAX, self._rto))
         self._cwnd = max(self._cwnd, WINDOW)

@@ -17,6 +17,7 @@ from gistcast.stream.messages import (
     ClipMarker,
     Copied,
     End,
+    Nack,
     Parity,
     Piece,
     parse_message,
@@ -298,3 +299,16 @@ def test_a_clip_of_the_greatest_size_is_not_parsed_again_and_again(toy: ModuleTy
     feed(assembler, marker.to_bytes())
     got = [c for data in cut.residual for c in feed(assembler, data)]
     assert [c.packets for c in got] == [packets]
+
+
+def test_clips_nobody_has_heard_of_are_asked_for(assembler: Assembler, toy: ModuleType) -> None:
+    first = [wire(toy, number) for number in range(3)]
+    for data in (copied(first[2][0]), *first[2][1]):
+        feed(assembler, data, 10.0)
+    assert assembler.wanted(10.0) == []
+    assert assembler.wanted(10.1) == [Nack(0, (0,)), Nack(1, (0,))]
+    got = []
+    for data in (copied(first[0][0]), copied(first[1][0]), *first[0][1], *first[1][1]):
+        got += feed(assembler, data, 10.2)
+    assert [(c.number, c.complete) for c in got] == [(0, True), (1, True), (2, True)]
+    assert assembler.wanted(99.0) == [] and not assembler.waiting

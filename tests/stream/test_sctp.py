@@ -9,7 +9,7 @@ from aiortc import RTCSctpTransport
 from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, SackChunk
 
 from gistcast.stream.peer import PeerLink
-from gistcast.stream.sctp import RTO_MIN, WINDOW, MediaSctpTransport
+from gistcast.stream.sctp import BACKOFF_MAX, RTO_MIN, WINDOW, MediaSctpTransport
 
 
 def transports() -> tuple[RTCSctpTransport, MediaSctpTransport]:
@@ -64,7 +64,11 @@ async def test_the_timer_backs_off_where_the_link_is_slower_than_it(
     for _ in range(10):
         ours._t3_expired()
         times.append(ours._rto)
-    assert times[:3] == [2 * RTO_MIN, 4 * RTO_MIN, 8 * RTO_MIN] and times[-1] == 60
+    assert times[:2] == [2 * RTO_MIN, 4 * RTO_MIN] and times[-1] == BACKOFF_MAX
+    ours._update_rto(30.0)  # measured: slower still
+    measured = ours._rto
+    ours._t3_expired()
+    assert ours._rto == measured > BACKOFF_MAX
 
 
 async def test_both_ends_of_a_link_have_it() -> None:
