@@ -179,5 +179,5 @@ def _sizes(packets: Sequence[Packet]) -> dict[str, int]:
 
 def _state(clip: ReceivedClip) -> str:
     if not clip.packets:
-        return "skipped" if clip.complete else "concealed"  # by the receiver, to keep up
+        return "skipped" if clip.data else "concealed"  # by the receiver, to keep up
     return "whole" if clip.complete else "partial"

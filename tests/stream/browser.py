@@ -60,7 +60,7 @@ class Tab:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 30.0) -> Any:
+    async def until(self, script: str, seconds: float = 60.0) -> Any:
         """Wait until an expression is true."""
         try:
             async with asyncio.timeout(seconds):

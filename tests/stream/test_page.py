@@ -18,7 +18,7 @@ import pytest
 
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.errors import UsageError
-from gistcast.codec.file import read_gist
+from gistcast.codec.file import decode_video, read_gist
 from gistcast.serving import Service, ServiceSettings
 from gistcast.stream import SendSettings, SourceClip, send
 from gistcast.stream.signalling import WHEP, WHIP
@@ -109,7 +109,9 @@ async def test_a_clip_that_comes_late_is_a_stall() -> None:
 @pytest.fixture(scope="module")
 def coded() -> bytes:
     """Two clips of 8 frames, 64x64, with four residual layers each."""
-    return (GOLDEN / "layers-64.gist").read_bytes()
+    data = (GOLDEN / "layers-64.gist").read_bytes()
+    list(decode_video(data))  # kernels are compiled here, not while a browser waits
+    return data
 
 
 @asynccontextmanager
