@@ -32,6 +32,8 @@ _FIRST_GUESS = 500_000.0  # bits a second
 _LEAST = 4_000.0  # bits a second: the estimate never falls lower
 _SHARE = 0.85  # of the capacity that clips use: the rest drains queues and carries feedback
 _CAREFUL, _CURIOUS = 1.25, 2.0  # pace over capacity, where the link was the limit, and where not
+_LEAP = 4.0  # that a clip may raise the estimate by: two messages may come as one
+_NARROW = 0.25  # of a clip's duration that it takes to pass: more, and there is little to spare
 _GROWTH = 0.15  # of a train's length by which the delay grew: more, and the link was the limit
 _NOISE = 0.012  # seconds of growth that say nothing
 _QUEUE = 0.08  # seconds: a queue as long explains losses
@@ -76,6 +78,11 @@ class Congestion:
     def pace(self) -> float:
         """Bits a second at which messages are to leave: a little faster than the link, to see."""
         return min(self._ceiling, self._probe * self.capacity)
+
+    def narrow(self, size: int, seconds: float) -> bool:
+        """Whether a clip of `size` bytes that lasts `seconds` nearly fills the link, as far as is
+        known: what seems lost may then be waiting, and what is sent again makes it wait more."""
+        return self._probe == _CAREFUL and 8 * size / self.capacity > _NARROW * seconds
 
     def sent(self, clip: int, index: int, size: int, now: float) -> None:
         """Take note of a message of `size` bytes; `index` as in `Arrival`."""
@@ -161,13 +168,15 @@ class Congestion:
             self._try_more()
             return
         limited = delays[-1] - delays[0] > max(_NOISE, _GROWTH * span)
-        rate = 8 * self._carried(train, first[0], last[0]) / span
+        carried = self._carried(train, first[0], last[0])
+        rate = 8 * carried / span
         if limited:
             # falls at once; rises by halves, since one late message makes the next look fast
-            self.capacity = min(rate, (rate + self.capacity) / 2)
+            self.capacity = min(rate, (rate + self.capacity) / 2, _LEAP * self.capacity)
             self._probe = _CAREFUL
-        else:
-            self.capacity = max(self.capacity, rate)
+        else:  # it kept up with what was sent in that time: all but the last
+            rate = 8 * (carried + first[0].size - last[0].size) / span
+            self.capacity = max(self.capacity, min(rate, _LEAP * self.capacity))
             self._probe = _CURIOUS
         self.capacity = min(max(_LEAST, self.capacity), self._ceiling)
 

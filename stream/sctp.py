@@ -10,7 +10,7 @@ link by delay and dispersion, the sender paces and cuts clips to fit. So
   does not fill; the sender's pacing and its 32 KiB high-water mark bound what is under way;
 - a message is sent again after 200 ms at the earliest, as in Linux's TCP, not after a second
   (dcsctp, Chromium's, waits 220 ms); in return the time doubles with every expiry until a round
-  trip is measured again (RFC 9260, 6.3.3 E2), which aiortc leaves out, but only up to a second.
+  trip is measured again (RFC 9260, 6.3.3 E2), which aiortc leaves out, but only up to four seconds.
 
 Retransmission, acknowledgement and the window's growth stay aiortc's.
 """
@@ -22,7 +22,7 @@ from aiortc.rtcsctptransport import SCTP_RTO_MAX, USERDATA_MAX_LENGTH, SackChunk
 
 WINDOW = 32 * USERDATA_MAX_LENGTH  #: bytes that may always be under way
 RTO_MIN = 0.2  #: seconds
-BACKOFF_MAX = 1.0  #: seconds that the timer doubles up to: aiortc's least
+BACKOFF_MAX = 4.0  #: seconds that the timer doubles up to, longer than queues are
 
 
 class MediaSctpTransport(RTCSctpTransport):

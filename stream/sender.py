@@ -34,7 +34,6 @@ from gistcast.stream.sent import Fit, SendSummary
 
 _CATCH_UP = 0.01  # seconds of the rate that may be sent at once
 _KEPT = 16  # clips whose messages can be sent again, or as many as may be under way
-_CROWDED = 0.3  # seconds of backlog on the link: nothing is sent again
 _UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
 
 
@@ -138,6 +137,7 @@ class Sender:
         self._free_at = self._started  # when the rate allows the next message
         self._residual_messages = 0
         self._kept: dict[int, dict[int, bytes]] = {}  # clip modulo 256 -> index -> message
+        self._narrow = False  # the link is nearly full: nothing is sent again
         self._again: dict[int, int] = {}  # clip modulo 256 -> messages sent again
         adapting = settings.adapt and settings.realtime
         self._congestion = Congestion(settings.rate) if adapting else None
@@ -243,6 +243,8 @@ class Sender:
 
     async def _send_clip(self, number: int, coded: _Coded) -> None:
         fitted = self._fit(coded)
+        if self._congestion is not None:
+            self._narrow = self._congestion.narrow(fitted.wire_bytes, coded.clip.seconds)
         cut = fitted.messages
         now = self._loop.time()
         late = max(0.0, now - coded.captured)
@@ -285,7 +287,7 @@ class Sender:
     def _send_again(self, nack: Nack) -> None:
         """What the receiver lacks, where the link has room for it."""
         now = self._loop.time()
-        if self._congestion is not None and self._congestion.backlog(now) > _CROWDED:
+        if self._narrow:
             return
         kept = self._kept.get(nack.clip, {})
         for index in nack.indices:

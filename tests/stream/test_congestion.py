@@ -136,4 +136,4 @@ def test_what_was_sent_again_is_no_sample() -> None:
     arrivals.append(Arrival(0, 0, 20_000))
     report = Report(False, 0, 0, 0, 0, 0, 0, 0, 0, 1, arrivals=tuple(arrivals))
     congestion.reported(report, 1.5)
-    assert congestion.capacity > 2e6 and congestion.queue < 0.01 and congestion.loss == 0
+    assert congestion.capacity > 1e6 and congestion.queue < 0.01 and congestion.loss == 0
