@@ -131,6 +131,7 @@ def _row(args: argparse.Namespace, target: Path, text: str, seed: int) -> dict[s
 
 def _drawer(args: argparse.Namespace, text: str) -> tuple[Draw, dict[str, str]]:
     """What draws a text, and the labels that it understands of it."""
+    from gistcast.models.scenes import label
     from gistcast.models.training import pick_device
     from gistcast.models.zoo import SCENES, load_scenes
 
@@ -143,8 +144,10 @@ def _drawer(args: argparse.Namespace, text: str) -> tuple[Draw, dict[str, str]]:
         said = scenes.sentence.describe(text)
         if args.model == "scenes" or said.action or said.surroundings:
             labels = {k: v for k, v in said.named().items() if v != "unsaid"}
+            if said.action and said.surroundings:
+                labels["label"] = label(labels["action"], labels["surroundings"])
             return lambda t, seed: scenes.paint(scenes.symbols(t, seed), seed=seed, **size), labels
-    return _real(device, size), {}
+    return _real(device, size), {"licence": "research only"}
 
 
 def _real(device: Any, size: dict[str, int]) -> Draw:
