@@ -111,8 +111,9 @@ class Congestion:
     def budget(self, seconds: float, now: float) -> int:
         """Bytes, headers included, for a clip that lasts `seconds`."""
         starved = self._oldest(now) - _PATIENCE
-        if starved > 0:  # halved for every clip that nothing is heard
+        if starved > 0:
             self.capacity = max(_LEAST, self.capacity / 2)
+            self._heard = now  # and again when nothing is heard for as long
         room = _SHARE * seconds - self.backlog(now)
         return max(0, int(min(self._ceiling * seconds, self.capacity * room) / 8))
 
@@ -183,7 +184,7 @@ class Congestion:
     def _try_more(self) -> None:
         """After a clip of one message, which measures no spread: grow while it did not wait."""
         if self.queue < _QUEUE:
-            self.capacity = min(_CAREFUL * self.capacity, self._ceiling)
+            self.capacity = min(_CURIOUS * self.capacity, self._ceiling)
 
     def _carried(self, train: dict[int, _Sent], first: _Sent, last: _Sent) -> int:
         """Bytes that passed the bottleneck behind `first` up to `last`. Lost ones did, too; but

@@ -119,7 +119,7 @@ def test_a_rate_that_falls_and_rises_is_followed() -> None:
 def test_feedback_that_fails_lowers_the_rate() -> None:
     congestion = Congestion(1e6)
     before = congestion.capacity
-    for clip in range(8):
+    for clip in range(12):
         now = clip * CLIP
         congestion.budget(CLIP, now)
         congestion.sent(clip, 0, MESSAGE, now)
