@@ -74,7 +74,10 @@ class AsVideo:
 
 
 def summarise(
-    rows: Sequence[Row], metrics: Sequence[str], outside: Sequence[Outside] = ()
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    outside: Sequence[Outside] = (),
+    budgets: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Tables of each frame size: `{"64x64": {"budgets", "clips", "tables": {metric: ...}}}`.
 
@@ -82,13 +85,15 @@ def summarise(
         rows: what was measured.
         metrics: which of it; those whose values are vectors have one figure a set of clips.
         outside: curves that others measured, read from files.
+        budgets: bytes a clip of the tables, and the ends of the range of BD-rates; by default those
+            of the protocol, scaled to the frame size.
     """
     sizes = dict.fromkeys((row["width"], row["height"]) for row in rows)
     return {
         f"{width}x{height}": _one_size(
             [row for row in rows if (row["width"], row["height"]) == (width, height)],
             metrics,
-            [round(b * size_scale(width, height)) for b in BUDGETS],
+            list(budgets) or [round(b * size_scale(width, height)) for b in BUDGETS],
             outside,
         )
         for width, height in sizes

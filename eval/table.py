@@ -121,16 +121,24 @@ def markdown(results: Mapping[str, Any], metrics: Sequence[str]) -> str:
     return "\n".join(out)
 
 
+def _budgets(text: str) -> list[int]:
+    return sorted(map(int, text.split(",")))
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m gistcast.eval.table", description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("metrics", nargs="*", default=["psnr_rgb", "lpips_alex", "motion_error"])
     parser.add_argument("--again", action="store_true", help="work the summary out again from rows")
+    parser.add_argument(
+        "--budgets", type=_budgets, default=(), metavar="BYTES,..",
+        help="other bytes a clip than the protocol's; from the least to the most for BD-rates",
+    )  # fmt: skip
     args = parser.parse_args()
     results = load(args.results)
-    if args.again:
-        results["summary"] = summarise(results["rows"], args.metrics)
+    if args.again or args.budgets:
+        results["summary"] = summarise(results["rows"], args.metrics, budgets=args.budgets)
     print(markdown(results, args.metrics))
 
 

@@ -223,3 +223,9 @@ def test_a_codec_of_the_user_s_own_is_held_against_the_hulls(results: Results) -
     assert lines.count("mine, best arm") == 1
     in_hulls = {best for d in found["duels"] for names in d["best"].values() for best in names}
     assert not any(best.startswith("mine") for best in in_hulls)
+
+
+def test_other_budgets_are_taken_as_they_are(results: Results) -> None:
+    part = summarise(results["rows"], ["psnr_rgb"], budgets=[250, 900])["64x64"]
+    assert part["budgets"] == [250, 900]
+    assert {bd["rates"] for bd in part["tables"]["psnr_rgb"]["bd_rate"]} == {"all", "250-900"}
