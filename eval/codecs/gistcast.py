@@ -27,6 +27,7 @@ from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
 from gistcast.eval.summary import OURS, size_scale
 
 PLAIN, QUALITY, WITHOUT = "plain", "quality", "without-"
+BALANCED, DIAL = "balanced", ("fidelity", "detail")  # what stage 2 is asked to favour
 QUALITIES = tuple(map(float, range(0, 101, 5)))
 CLIP_BYTES = (120, 200, 300, 450, 640, 1050, 1500, 2000, 3000)  #: points at 64 x 64
 
@@ -45,6 +46,7 @@ class GistcastCodec:
         preset: encoder effort.
         without: tools that the encoder leaves out.
         by_quality: whether the points are qualities.
+        refine: what stage 2 is asked to favour, where it runs.
     """
 
     arm: str = ""
@@ -56,6 +58,7 @@ class GistcastCodec:
     preset: str = "medium"
     without: frozenset[str] = frozenset()
     by_quality: bool = False
+    refine: str = BALANCED
     name: str = OURS
     mode: str = DELAY_MATCHED
     counted: str = "size of a complete one-clip .gist file"
@@ -71,7 +74,7 @@ class GistcastCodec:
         if self.by_quality:
             rate = f"-q {point:g} "
         left_out = f"--without {','.join(sorted(self.without))} " if self.without else ""
-        refined = "refined and not" if "refiner" in self.networks else "not refined"
+        refined = f"{self.refine}, and not refined" if "refiner" in self.networks else "not refined"
         return (
             f"{rate}--layers {self.layers} --latent {self.latent} --preset {self.preset} {left_out}"
             f"(arm {self.arm}, {refined}, code {fingerprint(bool(self.networks))})"
@@ -114,7 +117,8 @@ class GistcastCodec:
         shown = {self._name("sketch"): next(iter(decode_video(data, model))).sketch}
         if "refiner" in self.networks:
             refiner = _network("refiner", self.device)
-            shown[self._name("refined")] = next(iter(decode_video(data, model, refiner))).clip
+            decoded = next(iter(decode_video(data, model, refiner, mode=self.refine)))
+            shown[self._name("refined")] = decoded.clip
         return shown
 
     def _model(self) -> GistModel | None:
@@ -136,6 +140,7 @@ def gistcast_codecs(
         size: (width, height) of the clips: points grow with it.
         choice: a preset, for the sketch alone at this encoder effort; "without-motion+video" for
             the sketch without some of the encoder's tools; "quality" for the sketch over `-q`;
+            "fidelity" or "detail" for what stage 2 makes of it when asked to favour that;
             "plain" for files as `gistcast encode` makes them by default; "" for every choice of
             layers.
 
@@ -149,10 +154,16 @@ def gistcast_codecs(
         tools = frozenset(choice.removeprefix(WITHOUT).split("+"))
         EncodeSettings(without=tools)  # refuses unknown ones
         return [GistcastCodec(choice, points=points, without=tools)], []
-    if choice not in ("", PLAIN):
+    if choice not in ("", PLAIN, *DIAL):
         EncodeSettings(preset=choice)  # refuses an unknown one
         return [GistcastCodec(choice, points=points, preset=choice)], []
     left_out: list[str] = []
+    if choice in DIAL:
+        networks = frozenset({"refiner"})
+        codec = GistcastCodec(
+            choice, networks=networks, device=device, points=points, refine=choice
+        )
+        return [codec] if _usable("refiner", device, left_out) else [], left_out
     have = frozenset(what for what in ("gist", "refiner") if _usable(what, device, left_out))
     found = [
         GistcastCodec(networks=have & {"refiner"}, device=device, points=points),

@@ -20,12 +20,14 @@ def test_each_choice_is_an_arm_of_its_own(short_clip: Clip) -> None:
         ("without-video+motion", "--without motion,video"),
         ("quality", "-q 40"),
         ("fast", "--preset fast"),
+        ("detail", "detail, and not refined"),
     ):
         (codec,), _ = codecs_of(f"gistcast:{choice}", (64, 64), "cpu")
         assert words in codec.settings(40.0)
         coded = codec.encode(short_clip, Fraction(25), 400.0 if choice != "quality" else 40.0)
         shown = codec.decode(coded, Geometry.of(short_clip))
-        assert list(shown) == [f"{choice}-sketch"]
+        refined = [f"{choice}-refined"] if choice == "detail" else []
+        assert list(shown) == [f"{choice}-sketch", *refined]
     with pytest.raises(UsageError, match="magic"):
         codecs_of("gistcast:without-magic", (64, 64), "cpu")
 
