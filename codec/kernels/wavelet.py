@@ -13,11 +13,11 @@ from gistcast.codec.kernels.compiled import kernel, part
 
 F32 = NDArray[np.float32]
 
-_WEIGHTS = np.array(
-    [-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971], np.float32
-)
-_GAIN = np.float32(1.149604398860241)  # makes the DC gain of the low band sqrt(2)
-_LOSS = np.float32(1.0 / 1.149604398860241)
+LIFTING = (-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971)
+LOW_GAIN = 1.149604398860241  #: makes the DC gain of the low band sqrt(2)
+
+_WEIGHTS = np.array(LIFTING, np.float32)
+_GAIN, _LOSS = np.float32(LOW_GAIN), np.float32(1.0 / LOW_GAIN)
 
 
 @part

@@ -13,8 +13,9 @@ import pytest
 from safetensors.numpy import load
 
 import gistcast.codec.tables
-from gistcast.codec import clip, context, header, layout, packet, quantiser, text, transform
+from gistcast.codec import clip, context, header, layout, packet, quantiser, text
 from gistcast.codec.errors import CorruptError
+from gistcast.codec.kernels import wavelet
 from gistcast.codec.sketch import GREY
 from gistcast.codec.tables import ACTIVATION_MAX, LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, WEIGHT_UNIT
 
@@ -177,7 +178,7 @@ def test_steps_and_points() -> None:
 
 def test_wavelet_constants() -> None:
     stated = [float(row[1]) for row in _rows("Wavelet")]
-    assert stated == [*transform._LIFTING, transform._LOW_GAIN]
+    assert stated == [*wavelet.LIFTING, wavelet.LOW_GAIN]
 
 
 def test_first_groups() -> None:
