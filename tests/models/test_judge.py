@@ -62,9 +62,7 @@ def test_augmentation_keeps_cells_whole() -> None:
     assert set(columns) == {0, 7}  # and mirrored, the second phase of the rightmost
 
 
-def test_training_resumes_and_exports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_resumes_and_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scene_pool, "_CHUNK", 4)
     shape = JudgeConfig((4, 6, 8, 8))
     config = JudgeTraining(
