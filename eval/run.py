@@ -20,6 +20,7 @@ from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.eval.blind import make_pair, write_sheet
 from gistcast.eval.cache import Cache, Row
 from gistcast.eval.codecs import spread
+from gistcast.eval.codecs.base import keeps_limits
 from gistcast.eval.codecs.family import NAMES, codecs_of
 from gistcast.eval.compressai import Outside
 from gistcast.eval.engines import Engine, make_engine
@@ -91,8 +92,8 @@ class Plan:
             scaled = [round(b * size_scale(*case.size)) for b in self.budgets]
             curve.budgets = tuple(scaled)
             curve.points = spread(curve.points, points)
-            if scaled and curve.codec.name == OURS and len(curve.points) > 1:
-                curve.points = scaled  # ours keep a limit by themselves
+            if scaled and keeps_limits(curve.codec):
+                curve.points = scaled
         return found
 
 

@@ -18,6 +18,7 @@ from gistcast.codec.clip import Clip
 from gistcast.eval.arms import Arm, arms_for, plain_arms
 from gistcast.eval.cache import Cache, Figures, Row, clip_hash, key_of
 from gistcast.eval.codecs import Codec, Coded, Geometry
+from gistcast.eval.codecs.base import keeps_limits
 from gistcast.eval.codecs.family import Member, codecs_of
 from gistcast.eval.engines import Engine
 from gistcast.eval.inputs import Source
@@ -93,7 +94,7 @@ class Curve:
 
     @cached_property
     def _walk(self) -> Walk:
-        if self.budgets and self.codec.name != OURS:  # whose points are budgets
+        if self.budgets and len(self.points) > 1 and not keeps_limits(self.codec):
             return Fit(self.points, self.budgets)
         return Climb(self.points, self.ceiling)
 

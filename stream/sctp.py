@@ -20,6 +20,8 @@ from __future__ import annotations
 from aiortc import RTCSctpTransport
 from aiortc.rtcsctptransport import SCTP_RTO_MAX, USERDATA_MAX_LENGTH, SackChunk
 
+from gistcast.stream.link import StreamError
+
 WINDOW = 32 * USERDATA_MAX_LENGTH  #: bytes that may always be under way
 RTO_MIN = 0.2  #: seconds
 BACKOFF_MAX = 4.0  #: seconds that the timer doubles up to, longer than queues are
@@ -31,8 +33,13 @@ class MediaSctpTransport(RTCSctpTransport):
     @classmethod
     def adopt(cls, transport: RTCSctpTransport | None) -> None:
         """Make this of an association that an `RTCPeerConnection` made: it has no setting for the
-        class to use. Nothing is patched for others."""
-        assert transport is not None  # there are data channels
+        class to use. Nothing is patched for others.
+
+        Raises:
+            StreamError: there is none, since nobody asked for data channels.
+        """
+        if transport is None:
+            raise StreamError("the session has no data channels")
         transport.__class__ = cls
         transport._cwnd = max(transport._cwnd, WINDOW)
 

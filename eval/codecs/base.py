@@ -108,3 +108,9 @@ def spread(points: Sequence[float], count: int | None) -> list[float]:
         raise UsageError("a curve needs at least one point")
     last = len(points) - 1
     return [points[round(i * last / max(1, count - 1))] for i in range(count)]
+
+
+def keeps_limits(codec: Codec) -> bool:
+    """Whether a codec's points are limits on its bytes, so that any budget can be one. Codecs say
+    so by an attribute of this name, or say nothing."""
+    return bool(getattr(codec, "keeps_limits", False))

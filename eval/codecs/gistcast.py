@@ -64,6 +64,11 @@ class GistcastCodec:
     counted: str = "size of a complete one-clip .gist file"
 
     @property
+    def keeps_limits(self) -> bool:
+        """Whether the points are limits on the bytes, that may be any."""
+        return len(self.points) > 1 and not self.by_quality
+
+    @property
     def uses_text(self) -> bool:
         """Whether the description is sent."""
         return self.layers == "text"

@@ -11,7 +11,7 @@ import pytest
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.eval.ablation import changes, markdown
-from gistcast.eval.codecs.base import Geometry
+from gistcast.eval.codecs.base import Geometry, keeps_limits
 from gistcast.eval.codecs.family import codecs_of
 
 
@@ -24,6 +24,7 @@ def test_each_choice_is_an_arm_of_its_own(short_clip: Clip) -> None:
     ):
         (codec,), _ = codecs_of(f"gistcast:{choice}", (64, 64), "cpu")
         assert words in codec.settings(40.0)
+        assert keeps_limits(codec) == (choice != "quality")
         coded = codec.encode(short_clip, Fraction(25), 400.0 if choice != "quality" else 40.0)
         shown = codec.decode(coded, Geometry.of(short_clip))
         refined = [f"{choice}-refined"] if choice == "detail" else []
