@@ -28,11 +28,10 @@ from gistcast.models.gist import (
     integer_frequencies,
     low_resolution,
 )
+from gistcast.models.steps import run_steps
 from gistcast.models.stills import StillSampler
 from gistcast.models.training import (
     Average,
-    Clock,
-    Log,
     Trained,
     learning_rate,
     load_checkpoint,
@@ -209,19 +208,7 @@ def train_gist(config: GistTraining, *, minutes: float, device: str = "auto") ->
         The number of steps done in all.
     """
     trainer = GistTrainer(config, pick_device(device))
-    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
-    rows: list[dict[str, float]] = []
-    while trainer.done < config.steps and not clock.over:
-        rows.append(trainer.step())
-        if trainer.done % config.report_every == 0:
-            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            log.write(step=trainer.done, seconds=clock.elapsed, **means)
-            rows.clear()
-        if clock.elapsed - saved > config.checkpoint_minutes * 60:
-            trainer.save()
-            saved = clock.elapsed
-    trainer.save()
-    return trainer.done
+    return run_steps(trainer, config, minutes)
 
 
 def export_gist(config: GistTraining, path: Path) -> None:

@@ -10,7 +10,6 @@ another seed, other renders and other widths, on the combinations that the gener
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,10 +26,9 @@ from gistcast.models.judge import FRAMES, Accuracy, Judge, JudgeConfig, accuracy
 from gistcast.models.scene_pool import Pool, build_pool
 from gistcast.models.scenes import ACTIONS, SURROUNDINGS
 from gistcast.models.scenes.labels import Split
+from gistcast.models.steps import run_steps
 from gistcast.models.training import (
     Average,
-    Clock,
-    Log,
     Trained,
     learning_rate,
     load_checkpoint,
@@ -129,7 +127,7 @@ class JudgeTrainer:
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
-        config, started = self.config, time.monotonic()
+        config = self.config
         rng = np.random.default_rng([config.seed, self.progress.step])
         rows = rng.integers(0, len(self._planes), config.batch)
         step = self._planes.shape[1] // config.frames
@@ -150,7 +148,6 @@ class JudgeTrainer:
         optimizer.step()
         self.average.update(self.network)
         self.progress.step += 1
-        self.progress.seconds += time.monotonic() - started
         return {
             "loss": float(loss.detach()),
             "action": float((verdict.action.argmax(1) == action).float().mean()),
@@ -190,20 +187,7 @@ def train_judge(
         The number of steps done in all.
     """
     trainer = JudgeTrainer(config, pick_device(device))
-    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
-    rows: list[dict[str, float]] = []
-    while trainer.progress.step < config.steps and not clock.over:
-        rows.append(trainer.step())
-        progress(trainer.progress.step)
-        if trainer.progress.step % config.report_every == 0:
-            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            log.write(step=trainer.progress.step, seconds=trainer.progress.seconds, **means)
-            rows.clear()
-        if clock.elapsed - saved > config.checkpoint_minutes * 60:
-            trainer.save()
-            saved = clock.elapsed
-    trainer.save()
-    return trainer.progress.step
+    return run_steps(trainer, config, minutes, progress=progress)
 
 
 def export_judge(config: JudgeTraining, path: Path, *, clips: int = 1000) -> Accuracy:

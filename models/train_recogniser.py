@@ -7,7 +7,6 @@ loss = cross-entropy of the kind + order_weight * cross-entropy of the order
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,10 +24,9 @@ from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.errors import UsageError
 from gistcast.models.data import ClipSampler, FrameStore, Sample, build_store, validation_clips
 from gistcast.models.recogniser import ORDERS, Recogniser, RecogniserConfig, prepare, with_change
+from gistcast.models.steps import run_steps
 from gistcast.models.training import (
     Average,
-    Clock,
-    Log,
     Trained,
     learning_rate,
     load_checkpoint,
@@ -157,7 +155,6 @@ class RecogniserTrainer:
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
         config = self.config
-        started = time.monotonic()
         rng = np.random.default_rng([config.seed, self.progress.step])
         clips, kind, order = (x.to(self.device) for x in self.batch(rng))
         kinds, orders = self.network(clips)
@@ -174,7 +171,6 @@ class RecogniserTrainer:
         optimizer.step()
         self.average.update(self.network)
         self.progress.step += 1
-        self.progress.seconds += time.monotonic() - started
         return {
             "kind_loss": float(kind_loss.detach()),
             "order_loss": float(order_loss.detach()),
@@ -228,25 +224,7 @@ def train_recogniser(config: RecogniserTraining, *, minutes: float, device: str 
     Returns:
         The number of steps done in all.
     """
-    return run(_trainer(config, pick_device(device)), minutes)
-
-
-def run(trainer: RecogniserTrainer, minutes: float) -> int:
-    """Steps, log and checkpoints until the minutes or the schedule are over."""
-    config = trainer.config
-    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
-    rows: list[dict[str, float]] = []
-    while trainer.progress.step < config.steps and not clock.over:
-        rows.append(trainer.step())
-        if trainer.progress.step % config.report_every == 0:
-            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            log.write(step=trainer.progress.step, seconds=clock.elapsed, **means)
-            rows.clear()
-        if clock.elapsed - saved > config.checkpoint_minutes * 60:
-            trainer.save()
-            saved = clock.elapsed
-    trainer.save()
-    return trainer.progress.step
+    return run_steps(_trainer(config, pick_device(device)), config, minutes)
 
 
 def export_recogniser(config: RecogniserTraining, path: Path) -> dict[str, float]:

@@ -7,8 +7,6 @@ loss = squared error of the gist, more where people are + rate_weight * bits(z |
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +20,9 @@ from gistcast.models.parallel import Group, own_device
 from gistcast.models.scene_batches import Batch, SceneData, gist_of
 from gistcast.models.scene_gist import Layers, SceneGist, SceneGistConfig, ScenePrior
 from gistcast.models.scene_pool import build_pool
+from gistcast.models.steps import run_steps
 from gistcast.models.training import (
     Average,
-    Clock,
-    Log,
-    Progress,
     Trained,
     learning_rate,
     load_checkpoint,
@@ -129,7 +125,7 @@ class GistTrainer:
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
-        config, started = self.config, time.monotonic()
+        config = self.config
         rng = np.random.default_rng([config.seed, self.progress.step, self.group.rank])
         batch = self.data.sample(config.batch, config.frames, rng, apart=True).to(self.device)
         z = self.network.encoder(batch.anchors, batch.said)
@@ -155,7 +151,6 @@ class GistTrainer:
             part.optimizer.step()
         self.average.update(self.network)
         self.progress.step += 1
-        self.progress.seconds += time.monotonic() - started
         return {name: float(value.detach()) for name, value in parts._asdict().items()}
 
     def save(self) -> None:
@@ -164,39 +159,11 @@ class GistTrainer:
             save_checkpoint(self.config.run / "checkpoint", self.progress, self.parts)
 
 
-class Trainer(NamedTuple):
-    """What `run_steps` needs of a trainer."""
-
-    step: Callable[[], dict[str, float]]
-    save: Callable[[], None]
-    progress: Progress
-    group: Group
-
-
 def train_scene_gist(config: SceneTraining, *, minutes: float, device: str = "auto") -> int:
     """Train, or go on training, for some minutes or until `config.steps`.
 
     Returns:
         The number of steps done in all.
     """
-    run = GistTrainer(config, pick_device(own_device(device)))
-    trainer = Trainer(run.step, run.save, run.progress, run.group)
-    return run_steps(config, trainer, minutes)
-
-
-def run_steps(config: SceneTraining, trainer: Trainer, minutes: float) -> int:
-    """Steps, log rows and checkpoints until the schedule or the time is over."""
-    log, clock, saved = Log(config.run / "log.jsonl"), Clock(minutes), 0.0
-    rows: list[dict[str, float]] = []
-    progress, group = trainer.progress, trainer.group
-    while progress.share(config.steps, config.plan) < 1 and not group.agree(clock.over):
-        rows.append(trainer.step())
-        if progress.step % config.report_every == 0 and group.first:
-            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            log.write(step=progress.step, seconds=progress.seconds, **means)
-            rows.clear()
-        if clock.elapsed - saved > config.checkpoint_minutes * 60:
-            trainer.save()
-            saved = clock.elapsed
-    trainer.save()
-    return progress.step
+    trainer = GistTrainer(config, pick_device(own_device(device)))
+    return run_steps(trainer, config, minutes, plan=config.plan, group=trainer.group)

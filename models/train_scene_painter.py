@@ -10,7 +10,6 @@ It is not the judge that the results are measured with.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,12 +25,8 @@ from gistcast.models.scene_batches import Batch
 from gistcast.models.scene_critic import SceneCritic, critic_loss, painter_loss
 from gistcast.models.scene_gist import SceneGist, ScenePrior
 from gistcast.models.scene_painter import NOISE, ScenePainter, ScenePainterConfig
-from gistcast.models.train_scene_gist import (
-    GistTrainer,
-    SceneTraining,
-    Trainer,
-    run_steps,
-)
+from gistcast.models.steps import run_steps
+from gistcast.models.train_scene_gist import GistTrainer, SceneTraining
 from gistcast.models.training import (
     Average,
     Trained,
@@ -111,7 +106,7 @@ class PainterTrainer:
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
-        config, started = self.config, time.monotonic()
+        config = self.config
         rng = np.random.default_rng([config.seed, self.progress.step, self.group.rank])
         batch = self.data.sample(config.batch, config.frames, rng, apart=False).to(self.device)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
@@ -133,7 +128,6 @@ class PainterTrainer:
             if part.average is not None:
                 part.average.update(part.module)
         self.progress.step += 1
-        self.progress.seconds += time.monotonic() - started
         return logged
 
     def _draw(self, z: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -244,8 +238,8 @@ def train_scene_painter(
     Returns:
         The number of steps done in all.
     """
-    run = PainterTrainer(config, parts, pick_device(own_device(device)))
-    return run_steps(config, Trainer(run.step, run.save, run.progress, run.group), minutes)
+    trainer = PainterTrainer(config, parts, pick_device(own_device(device)))
+    return run_steps(trainer, config, minutes, plan=config.plan, group=trainer.group)
 
 
 def run_of(cache: Path, run: Path, **settings: int) -> SceneTraining:

@@ -18,13 +18,13 @@ from gistcast.models.recogniser import (
     load_recogniser,
     prepare,
 )
+from gistcast.models.steps import run_steps
 from gistcast.models.train_recogniser import (
     OTHER,
     RecogniserTrainer,
     RecogniserTraining,
     accuracy,
     disorder,
-    run,
     write_recogniser,
 )
 
@@ -73,10 +73,11 @@ def test_training_learns_and_resumes_exactly(trainer) -> None:
 
 def test_a_run_stops_at_the_end_of_its_schedule_and_writes_a_log(trainer) -> None:
     one = trainer()
-    assert run(one, minutes=5) == 12
+    assert run_steps(one, one.config, 5) == 12
     log = (one.config.run / "log.jsonl").read_text().splitlines()
     assert len(log) == 3
-    assert run(trainer(), minutes=5) == 12  # nothing is left to do
+    again = trainer()
+    assert run_steps(again, again.config, 5) == 12  # nothing is left to do
 
 
 def test_every_kind_comes_up_and_orders_differ(trainer) -> None:

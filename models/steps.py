@@ -1,0 +1,85 @@
+"""The loop around trainers: steps, log rows, checkpoints, until it is over.
+
+The refiner has a loop of its own, which validates on the way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from gistcast.models.parallel import Group
+from gistcast.models.training import Clock, Log, Progress
+
+
+class Trainer(Protocol):
+    """What can be stepped and saved."""
+
+    @property
+    def progress(self) -> Progress: ...
+
+    def step(self) -> dict[str, float]:
+        """Train on one batch; the figures to log."""
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+
+
+class Schedule(Protocol):
+    """How long a run is, and how often it says and saves something."""
+
+    @property
+    def run(self) -> Path: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def report_every(self) -> int: ...
+
+    @property
+    def checkpoint_minutes(self) -> float: ...
+
+
+def run_steps(
+    trainer: Trainer,
+    schedule: Schedule,
+    minutes: float,
+    *,
+    plan: float | None = None,
+    group: Group | None = None,
+    progress: Callable[[int], None] = lambda step: None,
+) -> int:
+    """Train until the minutes or the schedule are over.
+
+    Args:
+        plan: minutes of the schedule, in place of its steps.
+        group: processes that train together; by default this one alone.
+        progress: called with the number of steps done.
+
+    Returns:
+        The number of steps done in all.
+    """
+    group = group or Group(torch.device("cpu"))
+    done, clock, saved = trainer.progress, Clock(minutes), 0.0
+    log = Log(schedule.run / "log.jsonl")
+    rows: list[dict[str, float]] = []
+    while done.share(schedule.steps, plan) < 1 and not group.agree(clock.over):
+        began = time.monotonic()
+        rows.append(trainer.step())
+        done.seconds += time.monotonic() - began
+        progress(done.step)
+        if done.step % schedule.report_every == 0 and group.first:
+            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+            log.write(step=done.step, seconds=done.seconds, **means)
+            rows.clear()
+        if clock.elapsed - saved > schedule.checkpoint_minutes * 60:
+            trainer.save()
+            saved = clock.elapsed
+    trainer.save()
+    return done.step
