@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gistcast.codec.clip import Clip
-from gistcast.codec.errors import CorruptError, ModelError
+from gistcast.codec.clip import MAX_PIXELS, Clip
+from gistcast.codec.errors import CorruptError, LimitError, ModelError
 from gistcast.codec.header import check_tables, parse_header
 from gistcast.codec.latent import decode_latent
 from gistcast.codec.motion import Motion
@@ -25,7 +25,7 @@ from gistcast.codec.packet import (
 from gistcast.codec.protocol import FloatPlanes, GistModel, Refiner
 from gistcast.codec.quantiser import luma_step
 from gistcast.codec.residual import ResidualDecoder
-from gistcast.codec.sketch import grey_gist, synthesise
+from gistcast.codec.sketch import GREY, synthesise
 from gistcast.codec.tables import load_tables
 from gistcast.codec.text import decode_text
 from gistcast.codec.video import Video, decode
@@ -75,9 +75,12 @@ class Decoder:
         model: the gist model, needed where the header names one.
         refiner: stage 2; without one the clip is the sketch.
         mode: fidelity, balanced or detail, for the refiner.
+        max_pixels: luma samples of a frame, at most. Time and memory of a clip go by its samples,
+            not by its bytes: who decodes for strangers sets a limit of their own.
 
     Raises:
         CorruptError: the header cannot be read.
+        LimitError: frames are larger than `max_pixels`.
         ModelError: coded with other tables, or with a model that is not at hand.
     """
 
@@ -87,10 +90,17 @@ class Decoder:
         model: GistModel | None = None,
         refiner: Refiner | None = None,
         mode: str = "balanced",
+        *,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.header, length = parse_header(header)
         if length != len(header):
             raise CorruptError("bytes follow the header", field="header", offset=length)
+        if self.header.width * self.header.height > max_pixels:
+            raise LimitError(
+                f"frames of {self.header.width}x{self.header.height} exceed the limit of "
+                f"{max_pixels} pixels"
+            )
         check_tables(self.header)
         if self.header.model_id:
             self._check_model(model)
@@ -138,9 +148,10 @@ class Decoder:
             gist = y, u, v
         elif latent is not None or residual is None:
             gist = self._gist(latent, text, frames, number)
-        gist_clip = _rounded(gist or grey_gist(frames, self.header.height, self.header.width))
+        gist_clip = _rounded(gist) if gist is not None else _grey(*size)
         sketch = gist_clip
-        if residual is not None and quantiser is not None:
+        # an empty residual changes nothing, and is not worth a clip's worth of zeros
+        if residual is not None and quantiser is not None and residual.symbols.present.any():
             warps = make_warps(residual.motion, *size) if residual.motion is not None else None
             sketch = synthesise(residual.points, gist, residual.layout, quantiser, warps)
         clip = sketch
@@ -243,7 +254,7 @@ class Decoder:
     def conceal(self, frames: int, problem: str) -> DecodedClip:
         """A mid-grey stand-in for a clip that cannot be decoded at all."""
         frames = min(max(1, frames), self.header.clip_frames)
-        grey = _rounded(grey_gist(frames, self.header.height, self.header.width))
+        grey = _grey(frames, self.header.height, self.header.width)
         return DecodedClip(grey, grey, grey, None, None, None, 0, [], (problem,))
 
 
@@ -263,6 +274,11 @@ def _step(quantiser: int | None, video: Video | None) -> float:
     if quantiser is not None:
         return luma_step(quantiser)
     return 0.0 if video is None else video.step
+
+
+def _grey(frames: int, height: int, width: int) -> Clip:
+    luma, chroma = (frames, height, width), (frames, (height + 1) // 2, (width + 1) // 2)
+    return Clip(*(np.full(shape, GREY, np.uint8) for shape in (luma, chroma, chroma)))
 
 
 def _rounded(planes: FloatPlanes) -> Clip:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gistcast.codec.clip import Clip
+from gistcast.codec.clip import MAX_PIXELS, Clip
 from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import CorruptError
@@ -24,6 +24,7 @@ from gistcast.codec.packet import (
     Packet,
     get_varint,
     kind_of,
+    layer_name,
     parse_packet,
     put_varint,
 )
@@ -58,9 +59,14 @@ class CodedClip:
         return next((p.pts for p in self.packets if p.pts is not None), None)
 
     @property
+    def layers(self) -> list[int]:
+        """Numbers of the layers that are there, in order."""
+        return sorted({p.layer for p in self.packets})
+
+    @property
     def complete(self) -> bool:
         """Whether every layer up to the one marked last is there."""
-        layers = sorted({p.layer for p in self.packets})
+        layers = self.layers
         last = {p.layer for p in self.packets if p.last}
         kinds = [kind_of(layer, self.version) for layer in layers]
         places = [(kind, number) for kind, number in kinds if number is not None]
@@ -87,6 +93,30 @@ class GistFile:
     damage: list[tuple[int, str]]
     other_bytes: int
     size: int
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """Runs of clips that are not there, (first, last), before the last one that is."""
+        runs, expected = [], 0
+        for clip in self.clips:
+            if clip.number > expected:
+                runs.append((expected, clip.number - 1))
+            expected = clip.number + 1
+        return runs
+
+    def losses(self) -> list[str]:
+        """What is not there or cannot be read, one line each; empty for a sound file.
+
+        A file that ends between two clips looks sound, unless it has lost its index.
+        """
+        lines = [f"damage at byte {offset}: {message}" for offset, message in self.damage]
+        for first, last in self.missing:
+            lines.append(f"clip {first}" + (f" to {last}" if last > first else "") + " missing")
+        for clip in self.clips:
+            if not clip.complete:
+                names = ", ".join(layer_name(k, clip.version) for k in clip.layers)
+                lines.append(f"clip {clip.number} has only {names}")
+        return lines
 
 
 def index_chunk(sizes: list[int], header: bytes) -> bytes:
@@ -219,18 +249,21 @@ def decode_video(
     *,
     mode: str = "balanced",
     layers: str = "residual",
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[DecodedClip]:
     """The clips of a `.gist` file, in order.
 
     Args:
         layers: the last kind of layer to use: text, latent or residual.
+        max_pixels: of a frame; see `Decoder`.
 
     Raises:
         CorruptError: the header cannot be read, or no packet belongs to it.
+        LimitError: frames are larger than `max_pixels`.
         ModelError: the stream needs tables or a model that are not at hand.
     """
     parsed = read_gist(data)
-    decoder = Decoder(parsed.header_bytes, model, refiner, mode)
+    decoder = Decoder(parsed.header_bytes, model, refiner, mode, max_pixels=max_pixels)
     for coded in parsed.clips:
         packets = select_layers(coded.packets, layers)
         if packets:

@@ -36,6 +36,12 @@ def kind_of(layer: int, version: int) -> tuple[str, int | None]:
     return "video", layer - VIDEO
 
 
+def layer_name(layer: int, version: int) -> str:
+    """text, latent, residual.k or video.k."""
+    kind, number = kind_of(layer, version)
+    return kind if number is None else f"{kind}.{number}"
+
+
 def kind_end(first: int, version: int) -> int:
     """Number behind the last layer of the kind that begins with `first`."""
     return VIDEO if version > 1 and first == RESIDUAL else MAX_LAYER + 1

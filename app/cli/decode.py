@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from gistcast.api import REFINE, models_for
 from gistcast.cli import common
+from gistcast.codec.clip import MAX_PIXELS
 from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import LAYER_SETS
 from gistcast.codec.errors import CorruptError
@@ -35,8 +36,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     common.add_output(parser, "OUT.mp4, .mkv or .y4m, or - for y4m on stdout")
     parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer used")
     add_refine(parser)
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse larger frames: time and memory go by them, whatever the file's size",
+    )
+    add_strict(parser)
     common.add_device(parser)
     parser.set_defaults(run=run)
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """--strict."""
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 3 when anything of the file was lost"
+    )
 
 
 def add_refine(parser: argparse.ArgumentParser) -> None:
@@ -53,17 +69,12 @@ def add_refine(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _clips(parsed: GistFile, decoder: Decoder, layers: str) -> Iterable[DecodedClip]:
+def _clips(parsed: GistFile, decoder: Decoder, layers: str) -> Iterable[tuple[int, DecodedClip]]:
     coded = common.progress(parsed.clips, what="decode", total=len(parsed.clips))
     for clip in coded:
         packets = select_layers(clip.packets, layers)
         if packets:
-            yield decode_coded(decoder, clip, packets)
-
-
-def _missing_clips(parsed: GistFile) -> int:
-    """Clips that are absent before the last one that was found."""
-    return parsed.clips[-1].number + 1 - len(parsed.clips) if parsed.clips else 0
+            yield clip.number, decode_coded(decoder, clip, packets)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -75,30 +86,50 @@ def run(args: argparse.Namespace) -> None:
         raise CorruptError(f"the file holds no {args.layers} layer", field="packet")
     header = parsed.header
     model, refiner = models_for(header, refine=args.refine, device=args.device)
-    decoder = Decoder(parsed.header_bytes, model, refiner, args.refine)
+    decoder = Decoder(parsed.header_bytes, model, refiner, args.refine, max_pixels=args.max_pixels)
     info = VideoInfo(header.width, header.height, header.fps)
     clips = _clips(parsed, decoder, args.layers)
     if args.output == "-":
-        frames, damaged = _write(VideoWriter(sys.stdout.buffer, info), clips)
+        frames, problems = _write(VideoWriter(sys.stdout.buffer, info), clips)
     else:
         with common.whole_file(args.output) as name:
-            frames, damaged = _write(VideoWriter(name, info), clips)
-    damaged += _missing_clips(parsed) + sum(
-        not c.complete for c in parsed.clips if args.layers == "residual"
-    )
-    for offset, message in parsed.damage:
-        print(f"gistcast decode: damage at byte {offset}: {message}", file=sys.stderr)
-    damaged = max(damaged, int(bool(parsed.damage)))
+            frames, problems = _write(VideoWriter(name, info), clips)
+    damaged = _report_losses(parsed, problems, args.layers)
     seconds = round(time.monotonic() - started, 3)
     facts = {"frames": frames, "seconds": seconds, "clips_damaged": damaged}
     common.report(args, facts, f"{frames} frames, {damaged} clips damaged, {seconds:g} s")
+    if damaged and args.strict:
+        raise CorruptError(f"{damaged} clips damaged", field="packet")
 
 
-def _write(writer: VideoWriter, clips: Iterable[DecodedClip]) -> tuple[int, int]:
-    frames = damaged = 0
-    for decoded in clips:
+def _report_losses(parsed: GistFile, problems: dict[int, tuple[str, ...]], layers: str) -> int:
+    """Say on standard error what was lost; the number of clips that lost something.
+
+    Args:
+        problems: of clips that were decoded, by number.
+        layers: the last kind of layer that is used.
+    """
+    lines = parsed.losses()
+    for number, messages in problems.items():
+        lines += [f"clip {number}: {message}" for message in messages]
+    for line in lines:
+        print(f"gistcast decode: {line}", file=sys.stderr)
+    damaged = set(problems)
+    if layers == "residual":
+        damaged |= {clip.number for clip in parsed.clips if not clip.complete}
+    count = len(damaged) + sum(last + 1 - first for first, last in parsed.missing)
+    return max(count, int(bool(parsed.damage)))
+
+
+def _write(
+    writer: VideoWriter, clips: Iterable[tuple[int, DecodedClip]]
+) -> tuple[int, dict[int, tuple[str, ...]]]:
+    """Write clips; how many frames, and what was wrong with which clip."""
+    frames, problems = 0, {}
+    for number, decoded in clips:
         writer.write(decoded.clip)
         frames += decoded.clip.frames
-        damaged += bool(decoded.damage)
+        if decoded.damage:
+            problems[number] = decoded.damage
     writer.close()
-    return frames, damaged
+    return frames, problems

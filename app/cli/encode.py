@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 from gistcast.api import load_model
 from gistcast.cli import common
 from gistcast.codec.clip import CLIP_FRAMES, Clip
 from gistcast.codec.encoder import LAYER_SETS, PRESETS, TOOLS, Encoder, EncodeSettings
+from gistcast.codec.errors import UsageError
 from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
@@ -119,6 +125,50 @@ def _pieces(clips: Iterable[Clip], encoder: Encoder, tally: _Tally, index: bool)
         yield chunk
 
 
+@contextlib.contextmanager
+def growing_file(path: str) -> Iterator[BinaryIO]:
+    """`path` + ".part", renamed to `path` on success and removed on failure.
+
+    Who is killed leaves the part behind: a readable file of the clips that were flushed. The next
+    run begins it anew.
+
+    Raises:
+        UsageError: no such folder, or another encoder is at work on this file.
+    """
+    part = Path(f"{path}.part")
+    if not part.parent.is_dir():
+        raise UsageError(f"no such folder: {part.parent}")
+    with open(part, "ab") as file:
+        _claim(file, part)
+        try:
+            file.truncate(0)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut might leave the name without the bytes
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _claim(file: BinaryIO, part: Path) -> None:
+    """Lock a file that was just opened as `part`, and see that it still is."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours = os.path.samestat(os.fstat(file.fileno()), part.stat())
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:
+        raise UsageError(f"{part}: another encoder is at work on it")
+
+
+def _write(file: BinaryIO, pieces: Iterable[bytes]) -> None:
+    """Every clip leaves the process as soon as it is coded."""
+    for piece in pieces:
+        file.write(piece)
+        file.flush()
+
+
 def run(args: argparse.Namespace) -> None:
     """Encode."""
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
@@ -134,12 +184,10 @@ def run(args: argparse.Namespace) -> None:
         tally = _Tally()
         pieces = _pieces(clips, encoder, tally, args.index)
         if args.output == "-":
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-                sys.stdout.buffer.flush()
+            _write(sys.stdout.buffer, pieces)
         else:
-            with common.whole_file(args.output) as name, open(name, "wb") as file:
-                file.writelines(pieces)
+            with growing_file(args.output) as file:
+                _write(file, pieces)
         info = reader.info
     size = sum(tally.layers.values())
     facts = common.rate_facts(size, tally.frames, info.width, info.height, info.fps)

@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 from gistcast.cli import common
+from gistcast.cli.decode import add_strict
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.file import CodedClip, GistFile, read_gist, read_index
-from gistcast.codec.packet import TEXT, Packet, kind_of
+from gistcast.codec.packet import TEXT, Packet, kind_of, layer_name
 from gistcast.codec.quantiser import luma_step
 from gistcast.codec.text import decode_text
 from gistcast.codec.video import kept_of
@@ -20,13 +21,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("info", help="fields and bytes of a .gist file")
     parser.add_argument("input", metavar="IN.gist", help="coded file, or - for stdin")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    add_strict(parser)
     parser.set_defaults(run=run)
-
-
-def layer_name(layer: int, version: int) -> str:
-    """text, latent, residual.k or video.k."""
-    kind, number = kind_of(layer, version)
-    return kind if number is None else f"{kind}.{number}"
 
 
 def _packet_facts(packet: Packet, version: int) -> dict[str, Any]:
@@ -92,6 +88,8 @@ def describe(data: bytes) -> dict[str, Any]:
         "video_clips": sum(c["sketch"] == "video" for c in clips),
         "clips": clips,
         "damage": [{"offset": offset, "message": message} for offset, message in parsed.damage],
+        "missing_clips": [list(run) for run in parsed.missing],
+        "losses": parsed.losses(),
     }
 
 
@@ -100,9 +98,15 @@ def run(args: argparse.Namespace) -> None:
     facts = describe(common.read_input(args.input))
     if args.json:
         print(json.dumps(facts))
-        return
+    else:
+        _print(facts)
+    if facts["losses"] and args.strict:
+        raise CorruptError(f"{len(facts['losses'])} losses", field="packet")
+
+
+def _print(facts: dict[str, Any]) -> None:
     for key, value in facts.items():
-        if key not in ("clips", "damage", "layers"):
+        if key not in ("clips", "damage", "missing_clips", "losses", "layers"):
             print(f"{key:12} {value}")
     for name, size in facts["layers"].items():
         print(f"{name:12} {size} bytes, {100 * size / max(1, facts['bytes']):.1f} %")
@@ -112,5 +116,5 @@ def run(args: argparse.Namespace) -> None:
         state = "" if clip["complete"] else " INCOMPLETE"
         size = f"{clip['frames']} frames, {clip['bytes']} bytes"
         print(f"clip {clip['number']:<6} {size}: {parts}{text}{state}")
-    for damage in facts["damage"]:
-        print(f"damage       byte {damage['offset']}: {damage['message']}")
+    for line in facts["losses"]:
+        print(f"{'lost':12} {line}")

@@ -3,23 +3,33 @@
 Without the interpreter's lock; without fast-math: everything between bytes and symbols is integer
 arithmetic. Indices are not checked: kernels take them from the layout or clamp them, never from
 bytes. What Python calls is kept on disk beside the source; where that cannot be written, in the
-user's cache directory; or wherever NUMBA_CACHE_DIR says.
+user's cache directory; or wherever NUMBA_CACHE_DIR says. Where nothing can be written, it is
+compiled in every process anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.caching import FunctionCache
+
+try:
+    import fcntl
+except ImportError:  # Windows: numba guards against the others there
+    fcntl = None
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 _HERE = Path(__file__).parent
 _CONSTANTS = ("context", "golomb", "quantiser", "rangecoder", "tables")  # modules of `codec`
+_LOCK = "gistcast.lock"  # beside what it guards
 
 
 @lru_cache(maxsize=1)
@@ -30,10 +40,48 @@ def _digest() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
+class _DiskCache(FunctionCache):
+    """numba's cache of one function, for several processes at once and for disks that fail.
+
+    numba numbers the files of a function's signatures: two processes that compile two signatures
+    at the same time would give both the same number, and one of them would later run machine code
+    that was made for other arguments. So one saves after the other. Whatever goes wrong with the
+    files, the function is compiled instead.
+    """
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError), _alone(Path(self.cache_path)):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:  # cut short, or damaged: whatever unpickling makes of it
+            with contextlib.suppress(OSError), _alone(Path(self.cache_path)):
+                self.flush()  # type: ignore[no-untyped-call]
+            return None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder."""
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def kernel(function: Function) -> Function:
     """Compile a function that Python calls, at its first call or from disk."""
     function.__qualname__ += f"_{_digest()}"  # by this numba finds it on disk
-    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+    compiled = njit(nogil=True, error_model="numpy")(function)
+    if hasattr(compiled, "_cache"):  # not so where NUMBA_DISABLE_JIT leaves it as it is
+        with contextlib.suppress(RuntimeError):  # no folder can be written
+            compiled._cache = _DiskCache(function)  # type: ignore[no-untyped-call]
+    return cast(Function, compiled)
 
 
 def part(function: Function) -> Function:

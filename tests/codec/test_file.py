@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import tracemalloc
 from dataclasses import replace
 from fractions import Fraction
 
@@ -24,7 +25,7 @@ from gistcast.codec.errors import (
 from gistcast.codec.file import decode_video, encode_video, index_chunk, read_gist, read_index
 from gistcast.codec.header import Header, parse_header
 from gistcast.codec.media import VideoInfo
-from gistcast.codec.packet import Chunk, Packet, get_varint, parse_packet, put_varint
+from gistcast.codec.packet import RESIDUAL, Chunk, Packet, get_varint, parse_packet, put_varint
 
 
 @given(st.integers(0, 2**56))
@@ -289,3 +290,32 @@ def test_text_does_not_disturb_a_residual(street: Clip, info: VideoInfo) -> None
     (decoded,) = decode_video(data, Loud())  # type: ignore[arg-type]
     (expected,) = decode_video(encode_video([street], info, plain))
     assert decoded.latent is None and _same(decoded.clip, expected.clip)
+
+
+def _empty_clip(width: int, height: int) -> bytes:
+    """A stream whose one residual says nothing: 23 bytes, whatever the size."""
+    head = Header(width, height, Fraction(25)).to_bytes()
+    return head + Packet(0, RESIDUAL, b"\x4c\0", True).to_bytes(head)
+
+
+def test_larger_frames_than_the_reader_wants_are_refused() -> None:
+    data = _empty_clip(321, 200)
+    assert len(list(decode_video(data, max_pixels=321 * 200))) == 1
+    with pytest.raises(LimitError, match="321x200"):
+        list(decode_video(data, max_pixels=321 * 200 - 1))
+
+
+def test_an_empty_residual_costs_no_more_than_its_frames() -> None:
+    data = _empty_clip(1920, 1080)
+    assert len(data) == 23
+    tracemalloc.start()
+    started = time.process_time()
+    (decoded,) = decode_video(data)
+    seconds, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert decoded.clip.y.shape == (32, 1080, 1920) and np.all(decoded.clip.y == 128)
+    assert not decoded.damage and decoded.residual_layers == 1
+    assert seconds < 5  # 0.3 here; the inverse transform of so many zeros takes 5.3
+    samples = decoded.clip.y.size * 3 // 2
+    # levels, magnitudes and points of 4, 1 and 4 bytes are asked for, but never written to
+    assert peak < 12 * samples
