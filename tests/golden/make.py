@@ -1,4 +1,4 @@
-"""Makes the golden files of the version being written. Run once for it; see README.md."""
+"""Makes the golden files of the version being written that are not there yet; see README.md."""
 
 from __future__ import annotations
 
@@ -82,14 +82,19 @@ def cases() -> dict[str, tuple[list[Clip], EncodeSettings]]:
         "wide-160x90": (_clips((160, 90), 16), EncodeSettings(clip_bytes=900, clip_frames=16, without=frozenset({"video"}))),
         "pan-64": ([_panned(32, 64)], EncodeSettings(quality=35, residual_layers=2, without=frozenset({"video"}))),
         "pan-48": ([_panned(8, 48)], EncodeSettings(clip_bytes=400, clip_frames=8, preset="slow", without=frozenset({"video"}))),
+        "pan-clips": ([_panned(8, 40)] * 3, EncodeSettings(quality=30, clip_frames=8, text=words, without=frozenset({"video"}))),
+        "latent-clips": (_clips((30, 26), 8, 8, 8, 5), EncodeSettings(quality=25, clip_frames=8, latent="on", text=words, residual_layers=2, seed=70000)),
     }  # fmt: skip
 
 
 def main() -> None:
-    """Write all files and `symbols.json`."""
+    """Write the files that are not there yet, and add them to `symbols.json`."""
     TARGET.mkdir(exist_ok=True)
-    expected = {}
+    listed = TARGET / "symbols.json"
+    expected = json.loads(listed.read_text()) if listed.exists() else {}
     for name, (clips, settings) in cases().items():
+        if name in expected:
+            continue
         info = VideoInfo(clips[0].width, clips[0].height, Fraction(25))
         data = encode_video(clips, info, settings, ToyGist(), index=name == "layers-64")
         (TARGET / f"{name}.gist").write_bytes(data)
@@ -100,7 +105,7 @@ def main() -> None:
             "symbols": [symbol_hash(d) for d in decoded],
             "luma_mean": [round(float(d.sketch.y.mean()), 2) for d in decoded],
         }
-    (TARGET / "symbols.json").write_text(json.dumps(expected, indent=1) + "\n")
+    listed.write_text(json.dumps(expected, indent=1) + "\n")
 
 
 if __name__ == "__main__":
