@@ -1,6 +1,6 @@
-"""The generator of scenes from nothing: renders, stage 1, the guide, stage 2, weights.
+"""The generator of scenes from nothing: renders, stage 1, the guides, stage 2, weights.
 
-    RUN/gist --> RUN/guide --> RUN/painter --> scenes.safetensors
+    RUN/gist --> RUN/guide-0, guide-1, guide-2 --> RUN/painter --> scenes.safetensors
 
 Each is a run of its own with a checkpoint and a log; a call goes on with what is not done.
 Under `torchrun` every process takes clips of its own, and the first one writes.
@@ -44,9 +44,10 @@ class SceneRun:
 
     Attributes:
         cache: folder for renders.
-        run: folder for the three runs.
+        run: folder for the runs.
         world: seed of the scenes.
         clips: renders to learn from.
+        guides: how many.
         gist_steps, guide_steps, painter_steps: lengths of the schedules.
         gist_batch, painter_batch: clips a step (of each process).
     """
@@ -55,6 +56,7 @@ class SceneRun:
     run: Path
     world: int = 1
     clips: int = 6000
+    guides: int = 3
     gist_steps: int = 4000
     guide_steps: int = 600
     painter_steps: int = 3000
@@ -73,11 +75,10 @@ class SceneRun:
             batch=self.gist_batch,
         )
 
-    @property
-    def guide(self) -> JudgeTraining:
-        """The guide."""
-        size = {"clips": self.clips, "steps": self.guide_steps}
-        return JudgeTraining.guide(self.cache, self.run / "guide", self.world, **size)
+    def guide(self, number: int) -> JudgeTraining:
+        """One of the guides: they differ in their seed."""
+        shape = {"clips": self.clips, "steps": self.guide_steps, "seed": 11 + number}
+        return JudgeTraining.guide(self.cache, self.run / f"guide-{number}", self.world, **shape)
 
     @property
     def painter(self) -> SceneTraining:
@@ -101,13 +102,14 @@ def train_scenes(run: SceneRun, *, minutes: float, device: str = "auto") -> str:
     if done < run.gist_steps:
         return f"stage 1: {done} of {run.gist_steps} steps"
     group = Group(pick_device(device))
-    if group.first:
-        train_judge(run.guide, minutes=left(), device=device)
-    group.wait()
-    done = _steps(run.guide.run)
-    if done < run.guide_steps:
-        return f"guide: {done} of {run.guide_steps} steps"
-    parts = PainterParts(run.gist, load_guide(run))
+    for number in range(run.guides):
+        if group.first:
+            train_judge(run.guide(number), minutes=left(), device=device)
+        group.wait()
+        done = _steps(run.guide(number).run)
+        if done < run.guide_steps:
+            return f"guide {number}: {done} of {run.guide_steps} steps"
+    parts = PainterParts(run.gist, load_guides(run))
     done = train_scene_painter(run.painter, parts, minutes=left(), device=device)
     return f"stage 2: {done} of {run.painter_steps} steps"
 
@@ -118,16 +120,17 @@ def _steps(run: Path) -> int:
     return int(json.loads(state.read_text())["step"]) if state.is_file() else 0
 
 
-def load_guide(run: SceneRun) -> Judge:
-    """The guide with its averaged weights, on the CPU.
+def load_guides(run: SceneRun) -> tuple[Judge, ...]:
+    """The guides with their averaged weights, on the CPU.
 
     Raises:
-        UsageError: it is not trained yet.
+        UsageError: one is not trained yet.
     """
-    trainer = JudgeTrainer(run.guide, torch.device("cpu"))
-    if trainer.progress.step == 0:
-        raise UsageError(f"no guide in {run.guide.run}")
-    return trainer.averaged()
+    trainers = [JudgeTrainer(run.guide(k), torch.device("cpu")) for k in range(run.guides)]
+    for trainer in trainers:
+        if trainer.progress.step == 0:
+            raise UsageError(f"no guide in {trainer.config.run}")
+    return tuple(trainer.averaged() for trainer in trainers)
 
 
 def trained(run: SceneRun, path: Path | None = None) -> SceneModel:
@@ -137,7 +140,7 @@ def trained(run: SceneRun, path: Path | None = None) -> SceneModel:
         UsageError: stage 2 has not begun.
     """
     cpu = torch.device("cpu")
-    trainer = PainterTrainer(run.painter, PainterParts(run.gist, load_guide(run)), cpu)
+    trainer = PainterTrainer(run.painter, PainterParts(run.gist, load_guides(run)), cpu)
     if trainer.progress.step == 0:
         raise UsageError(f"no checkpoint in {run.painter.run}")
     for name, module in (("gist", trainer.gist), ("painter", trainer.painter)):

@@ -4,8 +4,9 @@ renders --encoder--> z --stage 1, 2--> the same clip again:  error + the guide's
 prior(words) ------> z --stage 1, 2--> a new clip:           critics + the guide's verdict
 loss of the critics: hinge; renders beside other clips' words are fakes of the match head
 
-The guide is a classifier of its own, trained on the split `train` alone (`JudgeTraining.guide`).
-It is not the judge that the results are measured with.
+The guides are classifiers of their own, trained on the split `train` alone (`JudgeTraining.guide`);
+steps take turns between them, because what pleases a single one soon means little to any other.
+None is the judge that the results are measured with.
 """
 
 from __future__ import annotations
@@ -64,11 +65,11 @@ class PainterParts(NamedTuple):
 
     Attributes:
         gist: run of stage 1.
-        guide: the guide.
+        guides: at least one.
     """
 
     gist: SceneTraining
-    guide: Judge
+    guides: tuple[Judge, ...]
 
 
 class PainterTrainer:
@@ -89,7 +90,8 @@ class PainterTrainer:
         self.gist, self.prior, self.data = averaged(start), start.prior, start.data
         self.encoder = start.network.encoder  # that of the checkpoint: it stays as it is
         self.encoder.load_state_dict(self.gist.encoder.state_dict())
-        self.guide = parts.guide.to(device).eval().requires_grad_(False)
+        self.guides = [g.to(device).eval().requires_grad_(False) for g in parts.guides]
+        self.guide = self.guides[0]
         torch.manual_seed(config.seed)
         painter = ScenePainter(shape or ScenePainterConfig(), config.network)
         self.painter = placed(painter, device)
@@ -108,6 +110,7 @@ class PainterTrainer:
         """Train on one batch; returns the figures to log."""
         config = self.config
         rng = np.random.default_rng([config.seed, self.progress.step, self.group.rank])
+        self.guide = self.guides[self.progress.step % len(self.guides)]
         batch = self.data.sample(config.batch, config.frames, rng, apart=False).to(self.device)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         share = self.progress.share(config.steps, config.plan)

@@ -17,7 +17,7 @@ from gistcast.models.train_scene_gist import GistTrainer
 from gistcast.models.train_sentence import train_sentence
 
 RUN = SceneRun(
-    Path(), Path(), clips=4, gist_steps=3, guide_steps=2, painter_steps=3, gist_batch=2,
+    Path(), Path(), clips=4, guides=2, gist_steps=3, guide_steps=2, painter_steps=3, gist_batch=2,
     painter_batch=2,
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ def test_stages_in_order_and_weights_that_draw(run: SceneRun, tmp_path: Path) ->
         trained(run)
     assert train_scenes(run, minutes=0, device="cpu") == "stage 1: 0 of 3 steps"
     assert train_scenes(run, minutes=5, device="cpu") == "stage 2: 3 of 3 steps"
-    for stage in ("gist", "guide", "painter"):
+    for stage in ("gist", "guide-0", "guide-1", "painter"):
         state = json.loads((run.run / stage / "checkpoint" / "state.json").read_text())
         assert state["step"] in (2, 3)
     path = tmp_path / "scenes.safetensors"
