@@ -12,22 +12,23 @@ peer can make grow is bounded by `Limits`.
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 from gistcast.codec.errors import CorruptError
-from gistcast.codec.packet import CLIP_NUMBER_PERIOD, Chunk, Packet, parse_packet
+from gistcast.codec.packet import CLIP_NUMBER_PERIOD, RESIDUAL, Chunk, Packet, parse_packet
 from gistcast.stream.fragment import rebuild
 from gistcast.stream.messages import (
     MAX_CLIP_MESSAGES,
     ClipMarker,
+    Cut,
     End,
-    Nack,
     Parity,
     Piece,
     parse_message,
 )
-from gistcast.stream.repair import Asking, Spacing
 
+_WAYS = 64  # clips over which the shortest way is remembered
 _OVERHEAD = 256  # bytes a held message costs beyond its own
 
 
@@ -40,11 +41,15 @@ class Limits:
         total_bytes: message bytes held in all; beyond that data messages are refused.
         grace: seconds to wait for messages that are late or asked for again, once later ones
             have arrived.
+        deadline: seconds behind the capture of its last frame, and the shortest way that any of
+            late had here, at which a clip is handed out if anything of it can be drawn; None:
+            not before it is due. What a player with a fixed delay has for the network.
     """
 
     clips: int = 64
     total_bytes: int = 16 << 20
     grace: float = 0.6
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,14 +99,13 @@ class _Pending:
     """A clip being collected.
 
     Attributes:
-        asking: what was asked for again.
         messages: by sequence number.
         packets: by layer, with their bytes.
         joined: the bytes behind those packets, up to message `next`, the first that is missing.
         broken: what follows is no packet.
+        cut: fewer messages follow than were announced.
     """
 
-    asking: Asking
     messages: dict[int, bytes] = field(default_factory=dict)
     parities: list[Parity] = field(default_factory=list)
     packets: dict[int, tuple[Packet, bytes]] = field(default_factory=dict)
@@ -110,7 +114,9 @@ class _Pending:
     broken: bool = False
     size: int = 0
     marker: ClipMarker | None = None
+    cut: bool = False
     due: float = float("inf")
+    deadline: float = float("inf")
 
     @property
     def layers(self) -> int:
@@ -120,6 +126,16 @@ class _Pending:
     def complete(self) -> bool:
         """Every layer that the marker names is here."""
         return self.marker is not None and not self.marker.layers & ~self.layers
+
+    def all_came(self) -> bool:
+        """Nothing more is to come."""
+        cut_off = self.cut and self.marker is not None and self.next == self.marker.messages
+        return cut_off or self.complete()
+
+    def waits_until(self) -> float:
+        """When it is to be handed out, complete or not."""
+        drawable = max(self.packets, default=0) >= RESIDUAL
+        return min(self.due, self.deadline) if drawable else self.due
 
     def tail_arrived(self) -> bool:
         """The last announced message came: whatever is missing is late or lost."""
@@ -150,7 +166,7 @@ class Assembler:
         self._certain = first - 1  # newest clip whose marker itself came: none is missing before
         self._done = first - 1  # newest clip handed out
         self._held = 0
-        self._spacing = Spacing()
+        self._ways: deque[float] = deque(maxlen=_WAYS)  # clock here less clock there, delay added
 
     @property
     def done(self) -> int:
@@ -169,11 +185,14 @@ class Assembler:
             self.counters.duplicates += 1
             return
         if pending is None:
-            pending = self._clips[marker.clip] = _Pending(Asking(self._spacing))
+            pending = self._clips[marker.clip] = _Pending()
         self._soon([n for n in self._order if n < marker.clip], now)  # those have been sent
         pending.marker = marker
-        pending.asking.touch(now)
         pending.due = now + marker.spread / 1000 + self._limits.grace
+        self._ways.append(now - marker.sent / 1000)
+        if self._limits.deadline is not None:
+            captured = (marker.sent - marker.age) / 1000 + min(self._ways)
+            pending.deadline = captured + self._limits.deadline
         self._newest = max(self._newest, marker.clip)
         insort(self._order, marker.clip)
         pending.joined = marker.packets
@@ -191,8 +210,6 @@ class Assembler:
             self.counters.late += 1
             return
         pending = self._room_for(number, len(data))
-        if pending is not None:
-            pending.asking.touch(now)
         if pending is None:
             self.counters.refused += 1
         elif isinstance(message, Parity):
@@ -208,6 +225,20 @@ class Assembler:
         if pending and pending.tail_arrived():
             self._soon([number], now)
 
+    def cut(self, message: Cut, now: float) -> None:
+        """Take the word that a clip ends sooner than it was announced."""
+        pending = self._clips.get(message.clip)
+        if pending is None or pending.marker is None or message.clip <= self._done:
+            self.counters.late += 1
+            return
+        if message.messages >= pending.marker.messages:
+            self.counters.malformed += 1
+            return
+        pending.marker = replace(pending.marker, messages=message.messages)
+        pending.cut = True
+        pending.messages = {k: v for k, v in pending.messages.items() if k < message.messages}
+        self._soon([message.clip], now)
+
     def end(self, message: End, now: float) -> None:
         """Take the end of the stream: what is missing gets `grace` more."""
         del message  # its counts are statistics
@@ -220,33 +251,10 @@ class Assembler:
         out = []
         while self._order and not self._blocked():
             pending = self._clips[self._order[0]]
-            if not pending.complete() and pending.due > now:
+            if not pending.all_came() and pending.waits_until() > now:
                 break
             out.append(self._hand_out())
         return out
-
-    def wanted(self, now: float) -> list[Nack]:
-        """What to ask the sender for again, now."""
-        if self._order and self._blocked():  # behind clips of which nothing came
-            for number in range(self._done + 1, self._order[0]):
-                if len(self._clips) < 2 * self._limits.clips and number not in self._clips:
-                    self._clips[number] = _Pending(Asking(self._spacing))
-                    self._clips[number].asking.touch(now)
-        out = []
-        for number, pending in self._clips.items():
-            if pending.complete():
-                continue
-            passed = number < max(self._clips)
-            have = pending.messages.keys()
-            indices = pending.asking.due(pending.marker, have, now, passed=passed or self.ended)
-            if indices:
-                out.append(Nack(number % CLIP_NUMBER_PERIOD, indices))
-        return out
-
-    @property
-    def waiting(self) -> bool:
-        """Whether any clip is begun and not handed out."""
-        return bool(self._clips)
 
     def flush(self) -> list[ReceivedClip]:
         """Every announced clip, as it stands (the link is gone)."""
@@ -256,7 +264,7 @@ class Assembler:
         """When `ready` should be asked again, even if nothing arrives; None: no clip waits."""
         if not self._order or self._blocked():
             return None
-        return self._clips[self._order[0]].due
+        return self._clips[self._order[0]].waits_until()
 
     def _blocked(self) -> bool:
         """Whether clips may be missing before the next one."""
@@ -274,7 +282,7 @@ class Assembler:
         if number not in self._clips:
             if len(self._clips) >= 2 * self._limits.clips:
                 return None
-            self._clips[number] = _Pending(Asking(self._spacing))
+            self._clips[number] = _Pending()
         return self._clips[number]
 
     def _charge(self, pending: _Pending, size: int) -> None:

@@ -33,7 +33,6 @@ _LEAST = 4_000.0  # bits a second: the estimate never falls lower
 _SHARE = 0.85  # of the capacity that clips use: the rest drains queues and carries feedback
 _CAREFUL, _CURIOUS = 1.25, 2.0  # pace over capacity, where the link was the limit, and where not
 _LEAP = 4.0  # that a clip may raise the estimate by: two messages may come as one
-_NARROW = 0.25  # of a clip's duration that it takes to pass: more, and there is little to spare
 _GROWTH = 0.15  # of a train's length by which the delay grew: more, and the link was the limit
 _NOISE = 0.012  # seconds of growth that say nothing
 _QUEUE = 0.08  # seconds: a queue as long explains losses
@@ -51,7 +50,14 @@ class _Sent:
     size: int
     sent: float
     arrived: float | None = None
-    lost: bool = False  # known to be: asked for again
+    lost: bool = False  # known to be
+    again: bool = False  # sent more than once: when it arrives says nothing
+    known: bool = False  # to have arrived, if not yet when
+
+    @property
+    def under_way(self) -> bool:
+        """Whether nothing is known of it yet."""
+        return self.arrived is None and not (self.lost or self.known or self.again)
 
 
 class Congestion:
@@ -72,6 +78,7 @@ class Congestion:
         self._floors: deque[float] = deque(maxlen=_MEMORY)  # least delay of every clip
         self._newest = self._left = 0.0  # when the newest that arrived was sent, left the queue
         self._heard = 0.0
+        self._stuck = 0  # bytes that are known to wait
         self._quiet = _QUIET_FIRST  # messages that it is the mean of
 
     @property
@@ -79,21 +86,30 @@ class Congestion:
         """Bits a second at which messages are to leave: a little faster than the link, to see."""
         return min(self._ceiling, self._probe * self.capacity)
 
-    def narrow(self, size: int, seconds: float) -> bool:
-        """Whether a clip of `size` bytes that lasts `seconds` nearly fills the link, as far as is
-        known: what seems lost may then be waiting, and what is sent again makes it wait more."""
-        return self._probe == _CAREFUL and 8 * size / self.capacity > _NARROW * seconds
-
     def sent(self, clip: int, index: int, size: int, now: float) -> None:
         """Take note of a message of `size` bytes; `index` as in `Arrival`."""
         train = self._trains.setdefault(clip, {})
         train[index] = _Sent(size + MESSAGE_HEADERS, now)
 
-    def lost(self, clip: int, index: int) -> None:
-        """Take note that a message is asked for again: that it arrives says nothing any more."""
-        for number, train in self._trains.items():
-            if number % CLIP_NUMBER_PERIOD == clip and index in train:
-                train[index].lost = train[index].arrived is None
+    def again(self, clip: int, index: int, *, lost: bool) -> None:
+        """Take note that a message is sent again, because it is known to be lost or in case."""
+        message = self._trains.get(clip, {}).get(index)
+        if message is not None:
+            message.again = True
+            message.lost = message.lost or lost
+
+    def acknowledged(self, clip: int, index: int) -> None:
+        """Take note that a message is no longer under way; a report will say when it came."""
+        message = self._trains.get(clip, {}).get(index)
+        if message is not None:
+            message.known = True
+
+    def hold(self, most: float, size: int) -> None:
+        """Take note that the link carries at most so many bits a second, for `size` bytes are
+        waiting; 0: nothing is known to."""
+        self._stuck = size
+        if size:
+            self.capacity = max(_LEAST, min(self.capacity, most))
 
     def backlog(self, now: float) -> float:
         """Seconds until what was sent has left the bottleneck."""
@@ -101,7 +117,7 @@ class Congestion:
             message
             for train in self._trains.values()
             for message in train.values()
-            if message.arrived is None and not message.lost and message.sent > self._newest
+            if message.under_way and message.sent > self._newest
         ]
         left = self._left
         if waiting:
@@ -114,7 +130,8 @@ class Congestion:
         if starved > 0:
             self.capacity = max(_LEAST, self.capacity / 2)
             self._heard = now  # and again when nothing is heard for as long
-        room = _SHARE * seconds - self.backlog(now)
+        waiting = max(self.backlog(now), 8 * self._stuck / self.capacity)
+        room = _SHARE * seconds - waiting
         return max(0, int(min(self._ceiling * seconds, self.capacity * room) / 8))
 
     def _oldest(self, now: float) -> float:
@@ -123,7 +140,7 @@ class Congestion:
             message.sent
             for train in self._trains.values()
             for message in train.values()
-            if message.arrived is None and not message.lost
+            if message.under_way
         ]
         if not waiting:
             return 0.0
@@ -146,7 +163,7 @@ class Congestion:
         for arrival in arrivals:
             clip = numbers.get(arrival.clip)
             message = self._trains[clip].get(arrival.index) if clip is not None else None
-            if clip is None or message is None or message.lost or message.arrived is not None:
+            if clip is None or message is None or message.again or message.arrived is not None:
                 continue
             message.arrived = arrival.ticks / TICKS
             if clip not in touched:
@@ -182,9 +199,11 @@ class Congestion:
         self.capacity = min(max(_LEAST, self.capacity), self._ceiling)
 
     def _try_more(self) -> None:
-        """After a clip of one message, which measures no spread: grow while it did not wait."""
-        if self.queue < _QUEUE:
-            self.capacity = min(_CURIOUS * self.capacity, self._ceiling)
+        """After a clip of one message, which measures no spread: grow while it did not wait, or
+        not for longer than until the next one."""
+        if self.queue < _QUEUE or not self._stuck:
+            more = _CURIOUS if self.queue < _QUEUE else _CAREFUL
+            self.capacity = min(more * self.capacity, self._ceiling)
 
     def _carried(self, train: dict[int, _Sent], first: _Sent, last: _Sent) -> int:
         """Bytes that passed the bottleneck behind `first` up to `last`. Lost ones did, too; but
@@ -198,6 +217,9 @@ class Congestion:
 
     def _close(self, train: dict[int, _Sent]) -> None:
         """A clip is over: what has not arrived is lost."""
+        train = {k: m for k, m in train.items() if m.lost or not m.again}
+        if not train:
+            return
         lost = sum(message.arrived is None for message in train.values()) / len(train)
         self.loss += _LOSS_WEIGHT * (lost - self.loss)
         floor = min(self._floors, default=0.0)

@@ -40,11 +40,21 @@ _BY_LOSS = (
     (0.12, Protection(parity=4, copies=1)),
     (0.02, Protection(parity=0, copies=1)),
 )
+_LONG = 0.2  #: seconds of a round trip, of which hardly two pass until a clip is due
 
 
-def protection_for(loss: float) -> Protection:
-    """What pays at a share of lost messages."""
-    return next((level for least, level in _BY_LOSS if loss >= least), Protection())
+def protection_for(loss: float, round_trip: float = 0.0) -> Protection:
+    """What pays at a share of lost messages; more where few can be sent again in time.
+
+    Args:
+        loss: 0 to 1.
+        round_trip: seconds.
+    """
+    levels = [level for least, level in _BY_LOSS if loss >= least]
+    if not levels:
+        return Protection()
+    stronger = len(_BY_LOSS) - len(levels) - 1
+    return _BY_LOSS[max(0, stronger)][1] if round_trip > _LONG else levels[0]
 
 
 @dataclass(frozen=True)

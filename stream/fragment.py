@@ -19,6 +19,7 @@ from gistcast.codec.packet import RESIDUAL, Packet
 from gistcast.stream.messages import (
     MAX_CLIP_MESSAGES,
     MAX_MESSAGE,
+    Kind,
     Parity,
     Piece,
 )
@@ -37,6 +38,7 @@ class ClipMessages:
         control: further messages for the reliable channel.
         residual: messages for the channel that loses, parity included.
         numbered: messages with a sequence number, in `control` and `residual` together.
+        needed: of `residual`, those at the front without which nothing can be drawn.
         layers: bit k is set when layer k is there.
         payload_bytes: bytes of the serialised packets.
     """
@@ -45,6 +47,7 @@ class ClipMessages:
     control: list[bytes]
     residual: list[bytes]
     numbered: int
+    needed: int
     layers: int
     payload_bytes: int
 
@@ -78,7 +81,24 @@ def cut_clip(packets: Sequence[Packet], header: bytes, *, protect: int = 0) -> C
         residual = _with_parity(clip, residual, len(control), protect)
     layers = sum(1 << layer for layer in {p.layer for p in packets})
     size = len(reliable) + len(lossy)
-    return ClipMessages(inline, control, residual, numbered, layers, size)
+    needed = _holding(residual, _base_bytes(packets, header) - taken)
+    return ClipMessages(inline, control, residual, numbered, needed, layers, size)
+
+
+def _base_bytes(packets: Sequence[Packet], header: bytes) -> int:
+    return next((len(p.to_bytes(header)) for p in packets if p.layer >= RESIDUAL), 0)
+
+
+def _holding(messages: Sequence[bytes], size: int) -> int:
+    """How many messages hold the first `size` bytes of what is in them, parity of theirs left
+    out."""
+    count = 0
+    for data in messages:
+        if size <= 0:
+            break
+        count += 1
+        size -= 0 if data[0] == Kind.PARITY else len(data) - _PIECE_HEAD
+    return count
 
 
 def _pieces(clip: int, data: bytes, seq: int, room: int) -> list[bytes]:

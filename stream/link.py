@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -17,6 +18,10 @@ from gistcast.codec.errors import GistcastError
 
 class StreamError(GistcastError):
     """The peer cannot be reached, refuses, or went away."""
+
+
+Arrived = Callable[[list[int], int | None], None]
+Lost = Callable[[int], None]
 
 
 class ChannelName(StrEnum):
@@ -38,6 +43,16 @@ class Link(Protocol):
 
         Raises:
             StreamError: the link is closed.
+        """
+
+    def watch(self, arrived: Arrived, lost: Lost) -> bool:
+        """Be told what becomes of messages, counted from 0 in the order in which they are sent on
+        either channel. False: this link does not know.
+
+        Args:
+            arrived: called with messages that were found to have arrived, and the one of them
+                whose round trip has just ended, if there is one.
+            lost: called with a message on the channel that loses that has not arrived.
         """
 
     def buffered(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from gistcast.stream.link import ChannelName, Inbox, StreamError
+from gistcast.stream.link import Arrived, ChannelName, Inbox, Lost, StreamError
 from gistcast.stream.network import Path
 
 Fate = Callable[[ChannelName, bytes], list[bytes]]  #: what becomes of a message: [] is a loss
@@ -31,9 +31,12 @@ def lossy(path: Path) -> Fate:
 class MemoryLink:
     """One end of `memory_pair`; a `gistcast.stream.link.Link`."""
 
-    def __init__(self, fate: Fate, *, keep: bool = True) -> None:
+    def __init__(self, fate: Fate, *, keep: bool = True, acknowledge: bool = False) -> None:
         self.sent: list[tuple[ChannelName, bytes]] = []  #: messages handed to `send`, if kept
-        self._fate, self._keep = fate, keep
+        self._fate, self._keep, self._acknowledge = fate, keep, acknowledge
+        self._count = 0
+        self._arrived: Arrived | None = None
+        self._lost: Lost | None = None
         self._inbox = Inbox()
         self._peer: MemoryLink | None = None
 
@@ -52,8 +55,24 @@ class MemoryLink:
             raise StreamError("the link to the peer is closed")
         if self._keep:
             self.sent.append((channel, data))
-        for copy in self._fate(channel, data):
+        copies = self._fate(channel, data)
+        for copy in copies:
             self._peer._inbox.put(copy)
+        self._tell(self._count, arrived=bool(copies))
+        self._count += 1
+
+    def watch(self, arrived: Arrived, lost: Lost) -> bool:
+        """As `Link.watch`."""
+        if self._acknowledge:
+            self._arrived, self._lost = arrived, lost
+        return self._acknowledge
+
+    def _tell(self, number: int, *, arrived: bool) -> None:
+        loop = asyncio.get_running_loop()
+        if self._arrived is not None and arrived:
+            loop.call_soon(self._arrived, [number], number)
+        elif self._lost is not None and not arrived:
+            loop.call_soon(self._lost, number)
 
     def buffered(self) -> int:
         """As `Link.buffered`: nothing is ever queued."""
@@ -78,11 +97,17 @@ class MemoryLink:
 
 
 def memory_pair(
-    forward: Fate = faithful, backward: Fate = faithful, *, keep: bool = True
+    forward: Fate = faithful,
+    backward: Fate = faithful,
+    *,
+    keep: bool = True,
+    acknowledge: bool = False,
 ) -> tuple[MemoryLink, MemoryLink]:
     """Two joined links; `forward` and `backward` decide what arrives, per message. A stream
-    without end had better not `keep` all it sent."""
-    here, there = MemoryLink(forward, keep=keep), MemoryLink(backward, keep=keep)
+    without end had better not `keep` all it sent. With `acknowledge` the first one knows what
+    arrived."""
+    here = MemoryLink(forward, keep=keep, acknowledge=acknowledge)
+    there = MemoryLink(backward, keep=keep)
     here.join(there)
     there.join(here)
     return here, there

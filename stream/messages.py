@@ -8,10 +8,10 @@
     REPORT    finished:1  then varints, in the order of `Report`, arrivals last
     PING      nothing
     COPY      as CLIP
-    NACK      clip:1  indices: varints
+    CUT       clip, messages: varints
 
 Every message starts with its kind in one byte and is at most `MAX_MESSAGE` bytes long. Unknown
-kinds and surplus bytes behind the fields of END, REPORT and PING are ignored, so that later
+kinds and surplus bytes behind the fields of END, REPORT, PING and CUT are ignored, so that later
 versions can add to them. `docs/streaming.md` is the reference; packets are those of
 `gistcast.codec.packet` and pass through untouched.
 """
@@ -34,7 +34,6 @@ MAX_CLIP_MESSAGES = 4096  #: pieces of one clip
 MAX_MILLISECONDS = 1 << 40
 MAX_COUNT = 1 << 56
 MAX_ARRIVALS = 128  #: of a report; older ones are left out
-MAX_ASKED = 64  #: messages in a NACK
 SPREAD_MARGIN = 250  #: ms of a marker's spread that are for delays of the sender's own
 TICKS = 10_000  #: of arrival times, a second
 
@@ -50,7 +49,7 @@ class Kind(IntEnum):
     REPORT = 7
     PING = 8
     COPY = 9
-    NACK = 10
+    CUT = 11
 
 
 @dataclass(frozen=True)
@@ -220,15 +219,16 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Nack:
-    """The receiver lacks messages of a clip (number modulo 256); `indices` as in `Arrival`."""
+class Cut:
+    """The clip ends sooner than it was announced: `messages` PIECE messages are all of it, for
+    the link had no room for more in time."""
 
     clip: int
-    indices: tuple[int, ...]
+    messages: int
 
     def to_bytes(self) -> bytes:
         """Serialise."""
-        return bytes([Kind.NACK, self.clip & 0xFF]) + _varints(self.indices)
+        return bytes([Kind.CUT]) + _varints((self.clip, self.messages))
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ class Ping:
         return bytes([Kind.PING])
 
 
-Message = Header | ClipMarker | Copied | Nack | Piece | Parity | End | Report | Ping
+Message = Header | ClipMarker | Copied | Cut | Piece | Parity | End | Report | Ping
 
 
 def parse_message(data: bytes) -> Message | None:
@@ -311,15 +311,9 @@ def _parity(data: bytes) -> Parity:
     return Parity(data[1], first, count, data[offset:])
 
 
-def _nack(data: bytes) -> Nack:
-    indices: list[int] = []
-    offset = 2
-    while offset < len(data):
-        if len(indices) == MAX_ASKED:
-            raise CorruptError(f"more than {MAX_ASKED} messages", field="indices", offset=offset)
-        index, offset = get_varint(data, offset, MAX_CLIP_MESSAGES, "index")
-        indices.append(index)
-    return Nack(data[1], tuple(indices))
+def _cut(data: bytes) -> Cut:
+    (clip, messages), _ = _read(data, 1, {"clip": MAX_CLIP, "messages": MAX_CLIP_MESSAGES})
+    return Cut(clip, messages)
 
 
 def _end(data: bytes) -> End:
@@ -353,7 +347,6 @@ def _arrivals(data: bytes, offset: int, count: int) -> tuple[Arrival, ...]:
 _DATA_KINDS: dict[int, Callable[[bytes], Message]] = {
     Kind.PIECE: _piece,
     Kind.PARITY: _parity,
-    Kind.NACK: _nack,
 }
 _CONTROL_KINDS: dict[int, Callable[[bytes], Message]] = {
     Kind.HEADER: _header,
@@ -361,5 +354,6 @@ _CONTROL_KINDS: dict[int, Callable[[bytes], Message]] = {
     Kind.END: _end,
     Kind.REPORT: _report,
     Kind.PING: lambda _: Ping(),
+    Kind.CUT: _cut,
     Kind.COPY: lambda data: Copied(_clip(data)),
 }

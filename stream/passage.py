@@ -14,7 +14,7 @@ from typing import Any
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError
 from gistcast.codec.packet import TEXT
-from gistcast.stream.assemble import ReceivedClip
+from gistcast.stream.assemble import Limits, ReceivedClip
 from gistcast.stream.network import Emulator, Network
 from gistcast.stream.receiver import ReceiveSettings
 from gistcast.stream.sender import ClipSource, SendSettings
@@ -108,6 +108,8 @@ async def pass_clips(
     settings: SendSettings,
     make_decoder: Callable[[bytes], ClipDecoder],
     clock: Callable[[], float],
+    *,
+    deadline: float | None = None,
 ) -> Passage:
     """Send clips in real time, as `gistcast send` and `receive` do, through `network`.
 
@@ -121,14 +123,16 @@ async def pass_clips(
         settings: of the sender.
         make_decoder: opens the stream's header.
         clock: seconds, to time decoding with.
+        deadline: of the receiver's `Limits`.
 
     Raises:
         GistcastError: no connection, or whatever the source raises.
     """
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     started, sink = _Started(source), _Arrivals()
+    patience = ReceiveSettings(limits=Limits(deadline=deadline))
     receiving = asyncio.create_task(
-        receive(sink, ReceiveSettings(), wait=60, listening=url.set_result, progress=None)
+        receive(sink, patience, wait=60, listening=url.set_result, progress=None)
     )
     try:
         sent = await send(started, await url, settings, network=network, progress=None)
@@ -147,7 +151,7 @@ async def pass_clips(
             name: getattr(received, name) for name in ("clips", "complete", "partial", "concealed")
         }
         | {"recovered": received.counters.recovered, "left_bytes": sent.left_bytes}
-        | {"resent": sent.resent},
+        | {"resent": sent.resent, "cut": sent.cut},
     )
     arrivals = [(at - started.at, clip) for at, clip in sink.clips]
     out.deliveries = _decoded(arrivals, make_decoder(sink.header), clock)

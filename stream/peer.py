@@ -9,7 +9,7 @@ from aiortc import RTCDataChannel
 
 from gistcast.codec.errors import CorruptError
 from gistcast.stream.connection import Connection
-from gistcast.stream.link import ChannelName, Inbox, StreamError
+from gistcast.stream.link import Arrived, ChannelName, Inbox, Lost, StreamError
 from gistcast.stream.messages import MAX_MESSAGE
 from gistcast.stream.sctp import MediaSctpTransport
 
@@ -101,6 +101,13 @@ class PeerLink:
         if target is None or target.readyState != "open":
             raise StreamError("the link to the peer is closed")
         target.send(data)
+
+    def watch(self, arrived: Arrived, lost: Lost) -> bool:
+        """As `Link.watch`."""
+        transport = self.connection.rtc.sctp
+        assert isinstance(transport, MediaSctpTransport)  # adopted with the description
+        transport.watch(arrived, lost)
+        return True
 
     def buffered(self) -> int:
         """As `Link.buffered`."""

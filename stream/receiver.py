@@ -24,6 +24,7 @@ from gistcast.stream.messages import (
     Arrival,
     ClipMarker,
     Copied,
+    Cut,
     End,
     Header,
     Parity,
@@ -36,7 +37,6 @@ _REPORT_SECONDS = 1.0  # at least, between reports of clips that had it hard
 _CALM_SECONDS = 2.0  # the same where the link was quick and lost nothing
 _QUIET_SECONDS = 5.0  # at most, between reports of anything
 _QUICK_SECONDS = 0.1  # from a clip's first message to its last: more, and the link is the limit
-_LOOK_SECONDS = 0.03  # between looks at what is missing of a clip that has begun
 _REPORT_CLIPS = 4  # written, for a sender that waits for them
 _EARLY_MESSAGES = 512
 _DELAYS = 4096
@@ -161,6 +161,7 @@ class Receiver:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-decode")
         self._loop = asyncio.get_running_loop()
         self._started = self._reported = self._loop.time()
+        self._last_report = b""
         self._fresh = self._hard = False  # a clip was handed on since the last report, and how
 
     async def run(self) -> ReceiveSummary:
@@ -222,9 +223,7 @@ class Receiver:
                 self._report()
             if now - heard > self._settings.silence:
                 break
-            for nack in assembler.wanted(now):
-                self._tell(ChannelName.RESIDUAL, nack.to_bytes())
-            wait = _LOOK_SECONDS if assembler.waiting else _REPORT_SECONDS / 4
+            wait = _REPORT_SECONDS / 4
             if (due := assembler.next_due()) is not None:
                 wait = min(wait, max(0.0, due - now) + 0.001)
             try:
@@ -267,6 +266,8 @@ class Receiver:
             if isinstance(message, Piece):
                 self._arrived(message.clip, 1 + message.seq, now)
             assembler.take(message, data, now)
+        elif isinstance(message, Cut):
+            assembler.cut(message, now)
         elif isinstance(message, End):
             assembler.end(message, now)
 
@@ -375,8 +376,14 @@ class Receiver:
             assembled=self._assembler.done + 1 if self._assembler else 0,
             arrivals=arrivals,
         )
-        self._tell(ChannelName.CONTROL, report.to_bytes())
-
-    def _tell(self, channel: ChannelName, data: bytes) -> None:
+        self._last_report = report.to_bytes()
         with contextlib.suppress(StreamError):
-            self._link.send(channel, data)
+            self._link.send(ChannelName.CONTROL, self._last_report)
+
+    def repeat(self) -> None:
+        """The last report once more, where it waits for none that was lost.
+
+        Raises:
+            StreamError: the sender has hung up.
+        """
+        self._link.send(ChannelName.RESIDUAL, self._last_report)

@@ -14,26 +14,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gistcast.codec.errors import CorruptError, UsageError
-from gistcast.codec.packet import CLIP_NUMBER_PERIOD, Packet
-from gistcast.stream.congestion import MESSAGE_HEADERS, Congestion
+from gistcast.codec.packet import Packet
+from gistcast.stream.congestion import Congestion
 from gistcast.stream.fitting import Fitted, Protection, fit_clip, packet_bytes, protection_for
 from gistcast.stream.link import ChannelName, Link, StreamError
 from gistcast.stream.messages import (
     SPREAD_MARGIN,
     ClipMarker,
-    Copied,
     End,
     Header,
-    Kind,
-    Nack,
     Ping,
     Report,
     parse_message,
 )
+from gistcast.stream.outgoing import Outgoing
 from gistcast.stream.sent import Fit, SendSummary
 
-_CATCH_UP = 0.01  # seconds of the rate that may be sent at once
-_KEPT = 16  # clips whose messages can be sent again, or as many as may be under way
+_DUE = 1.0  # of a clip's duration: no piece of it leaves later, for the next one is coming
+_HELP = 0.5  # seconds after that in which lost pieces are sent again
 _UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
 
 
@@ -132,15 +130,13 @@ class Sender:
         self._reported = asyncio.Event()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-encode")
         self._loop = asyncio.get_running_loop()
-        self._started = self._last_sent = self._loop.time()
-        self._epoch = self._started
-        self._free_at = self._started  # when the rate allows the next message
-        self._residual_messages = 0
-        self._kept: dict[int, dict[int, bytes]] = {}  # clip modulo 256 -> index -> message
-        self._narrow = False  # the link is nearly full: nothing is sent again
-        self._again: dict[int, int] = {}  # clip modulo 256 -> messages sent again
+        self._started = self._epoch = self._loop.time()
+        self._over = False  # everything was sent, the end, too
         adapting = settings.adapt and settings.realtime
         self._congestion = Congestion(settings.rate) if adapting else None
+        self._out = Outgoing(
+            link, self._congestion, rate=settings.rate, high_water=settings.high_water
+        )
 
     async def run(self) -> SendSummary:
         """Send everything and wait until the receiver has written it.
@@ -150,16 +146,18 @@ class Sender:
             GistcastError: whatever the source raises.
         """
         steps = (self._produce(), self._pump(), self._listen())
+        attending = asyncio.create_task(self._out.attend())
         tasks = [asyncio.create_task(step) for step in steps]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
+            for task in (*tasks, attending):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, attending, return_exceptions=True)
             self._worker.shutdown(wait=False, cancel_futures=True)
+            self._update()
             self.summary.seconds = round(self._loop.time() - self._started, 3)
         return self.summary
 
@@ -185,13 +183,14 @@ class Sender:
         self._epoch = self._loop.time()
         # before anything is coded: coding may take longer than a receiver waits
         header = Header(int(time.time() * 1e6), number, self._source.header)
-        self._send(ChannelName.CONTROL, header.to_bytes())
+        self._out.send(ChannelName.CONTROL, header.to_bytes())
         while (coded := await self._coded.get()) is not None:
             number = coded.packets[0].clip
             await self._window(number)
             await self._send_clip(number, coded)
             number += 1
-        self._send(ChannelName.CONTROL, End(number, self._residual_messages).to_bytes())
+        self._out.send(ChannelName.CONTROL, End(number, self._out.residual).to_bytes())
+        self._over = True
 
     async def _window(self, number: int) -> None:
         """Wait until the receiver is less than a window behind (not in real time)."""
@@ -209,12 +208,15 @@ class Sender:
         """Bytes of packets that the link has for the next clip."""
         if self._congestion is None:
             return None
+        self._out.observe()
         budget = self._congestion.budget(clip.seconds, self._loop.time())
         return packet_bytes(budget, self._protection())
 
     def _protection(self) -> Protection:
         settings = self._settings
-        auto = protection_for(self._congestion.quiet_loss) if self._congestion else Protection()
+        auto = Protection()
+        if self._congestion:
+            auto = protection_for(self._congestion.quiet_loss, self._out.round_trip)
         return Protection(
             auto.parity if settings.protect is None else settings.protect,
             auto.copies if settings.base_copies is None else settings.base_copies,
@@ -223,6 +225,7 @@ class Sender:
     def _fit(self, coded: _Coded) -> Fitted:
         """The messages of a clip that the link has room for."""
         congestion, now = self._congestion, self._loop.time()
+        self._out.observe()
         budget = congestion.budget(coded.clip.seconds, now) if congestion else None
         fitted = fit_clip(coded.packets, self._source.header, self._protection(), budget)
         left = coded.packets[len(fitted.packets) :]
@@ -243,8 +246,6 @@ class Sender:
 
     async def _send_clip(self, number: int, coded: _Coded) -> None:
         fitted = self._fit(coded)
-        if self._congestion is not None:
-            self._narrow = self._congestion.narrow(fitted.wire_bytes, coded.clip.seconds)
         cut = fitted.messages
         now = self._loop.time()
         late = max(0.0, now - coded.captured)
@@ -259,53 +260,13 @@ class Sender:
             spread=self._spread(fitted),
             packets=cut.inline,
         )
-        kept = self._keep(number)
-        kept[0] = Copied(marker).to_bytes()
-        await self._paced(ChannelName.CONTROL, marker.to_bytes(), (number, 0))
-        for data in cut.control:
-            await self._paced(ChannelName.CONTROL, data)
-        index = len(cut.control)  # parity has no number
-        for data in cut.residual:
-            index += data[0] != Kind.PARITY
-            key = None if data[0] == Kind.PARITY else (number, index)
-            if key is not None:
-                kept[index] = data
-            await self._paced(ChannelName.RESIDUAL, data, key)
-        for _ in range(fitted.copies):
-            await self._paced(ChannelName.RESIDUAL, kept[0])
+        due = now + _DUE * coded.clip.seconds if self._congestion else float("inf")
+        await self._out.clip(marker, fitted, due, due + _HELP)
         self._count(coded, fitted, late)
-
-    def _keep(self, number: int) -> dict[int, bytes]:
-        """Where the messages of a clip are kept; those of old clips go."""
-        kept: dict[int, bytes] = {}
-        self._kept[number % CLIP_NUMBER_PERIOD] = kept
-        self._again[number % CLIP_NUMBER_PERIOD] = 0
-        while len(self._kept) > max(_KEPT, self._settings.window):
-            del self._kept[next(iter(self._kept))]
-        return kept
-
-    def _send_again(self, nack: Nack) -> None:
-        """What the receiver lacks, where the link has room for it."""
-        now = self._loop.time()
-        if self._narrow:
-            return
-        kept = self._kept.get(nack.clip, {})
-        for index in nack.indices:
-            data = kept.get(index)
-            if data is None or self._again.get(nack.clip, 0) >= len(kept):
-                continue  # a receiver that asks for more than was sent is on too slow a link
-            if self._link.buffered() > self._settings.high_water:
-                continue
-            if self._congestion is not None:
-                self._congestion.lost(nack.clip, index)
-            self._free_at = max(self._free_at, now) + len(data) * 8 / self._pace
-            self._residual_messages += 1
-            self._send(ChannelName.RESIDUAL, data)
-            self._again[nack.clip] = self._again.get(nack.clip, 0) + 1
-            self.summary.resent += 1
 
     def _count(self, coded: _Coded, fitted: Fitted, late: float) -> None:
         summary = self.summary
+        self._update()
         summary.clips += 1
         summary.frames += coded.clip.frames
         summary.packets += len(fitted.packets)
@@ -314,65 +275,42 @@ class Sender:
         if self._settings.realtime:
             summary.lag_seconds = round(max(summary.lag_seconds, late), 3)
 
-    @property
-    def _pace(self) -> float:
-        """Bits a second at which messages leave."""
-        return self._congestion.pace if self._congestion else self._settings.rate
+    def _update(self) -> None:
+        """What went out."""
+        out, summary = self._out, self.summary
+        summary.messages, summary.message_bytes = out.messages, out.message_bytes
+        summary.resent, summary.cut = out.resent, out.cut
 
     def _spread(self, fitted: Fitted) -> int:
         if not self._settings.realtime:
             return _UNPROMISED
-        return int(fitted.wire_bytes * 8000 / self._pace) + SPREAD_MARGIN
-
-    async def _paced(
-        self, channel: ChannelName, data: bytes, key: tuple[int, int] | None = None
-    ) -> None:
-        """Send when the pace and the buffers allow it.
-
-        Args:
-            key: clip and index (`Arrival`) of a message that the receiver reports.
-        """
-        now = self._loop.time()
-        if self._free_at > now:
-            await asyncio.sleep(self._free_at - now)
-        # what was slept too long is made up for; an idle sender saves up nothing more, for
-        # bursts are what overflows queues on the way
-        earliest = self._loop.time() - _CATCH_UP
-        headers = MESSAGE_HEADERS if self._congestion else 0
-        self._free_at = max(self._free_at, earliest) + (len(data) + headers) * 8 / self._pace
-        if self._link.buffered() > self._settings.high_water:
-            await self._link.drained(self._settings.high_water)
-        self._residual_messages += channel == ChannelName.RESIDUAL
-        self._send(channel, data)
-        if self._congestion is not None and key is not None:
-            self._congestion.sent(*key, len(data), self._last_sent)
-
-    def _send(self, channel: ChannelName, data: bytes) -> None:
-        self._link.send(channel, data)
-        self._last_sent = self._loop.time()
-        self.summary.messages += 1
-        self.summary.message_bytes += len(data)
+        return int(fitted.wire_bytes * 8000 / self._out.pace) + SPREAD_MARGIN
 
     async def _listen(self) -> None:
         """Read reports until the receiver is done; keep a quiet link alive."""
         heard = self._loop.time()
         while True:
-            data = await self._link.receive(self._settings.ping / 2)
+            try:
+                data = await self._link.receive(self._settings.ping / 2)
+            except StreamError:
+                if self._over and self._out.all_arrived:
+                    return  # it hung up with everything; its last report was lost
+                raise
             now = self._loop.time()
             if data is None:
                 if now - heard > self._settings.silence:
+                    if self._over and self._out.all_arrived:
+                        return
                     raise StreamError(f"no word from the receiver for {now - heard:.0f} s")
-                if now - self._last_sent > self._settings.ping:
-                    self._send(ChannelName.CONTROL, Ping().to_bytes())
+                if now - self._out.last_sent > self._settings.ping:
+                    self._out.send(ChannelName.CONTROL, Ping().to_bytes())
                 continue
             heard = now
             try:
                 message = parse_message(data)
             except CorruptError:
                 continue  # the receiver is not worth a crash
-            if isinstance(message, Nack):
-                self._send_again(message)
-            elif isinstance(message, Report):
+            if isinstance(message, Report):
                 self.summary.receiver = message
                 if self._congestion is not None:
                     self._congestion.reported(message, now)

@@ -43,7 +43,8 @@ class SendSummary:
         message_bytes: what was handed to the data channels, in `messages`, framing included.
         media_seconds: how long the clips last; seconds: how long sending them took.
         lag_seconds: most that a clip was behind its time when it was sent (real time only).
-        resent: messages that were asked for and sent again.
+        resent: messages that were lost and sent again.
+        cut: messages that stayed behind because their clip was due before there was room.
         left_bytes: of layers that did not fit the link and stayed behind.
         fits: how the latest clips were fitted, when adapting.
         receiver: the receiver's last report.
@@ -60,6 +61,7 @@ class SendSummary:
     seconds: float = 0.0
     lag_seconds: float = 0.0
     resent: int = 0
+    cut: int = 0
     left_bytes: int = 0
     fits: deque[Fit] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     receiver: Report | None = None

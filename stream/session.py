@@ -22,7 +22,8 @@ from gistcast.stream.sent import SendSummary
 from gistcast.stream.signalling import WhipListener, WhipSession, whip_connect
 
 _LINE_SECONDS = 0.5
-_HANG_UP_SECONDS = 5.0
+_HANG_UP_SECONDS = 10.0
+_REPEAT_SECONDS = 0.25
 
 
 class _Summary(Protocol):
@@ -188,15 +189,16 @@ async def _receive(
     async with progress_line(receiver.summary, progress):
         summary = await receiver.run()
     if summary.ended:
-        await _until_closed(link.receive)
+        await _until_closed(link, receiver.repeat)
     return summary
 
 
-async def _until_closed(receive_one: Callable[[], object]) -> None:
-    """Let the sender hang up first, so that the last report reaches it."""
+async def _until_closed(link: PeerLink, repeat: Callable[[], None]) -> None:
+    """Let the sender hang up first; `repeat` the last report to it."""
     try:
         async with asyncio.timeout(_HANG_UP_SECONDS):
             while True:
-                await receive_one()  # type: ignore[misc]
+                await link.receive(_REPEAT_SECONDS)
+                repeat()
     except (StreamError, TimeoutError):
         return

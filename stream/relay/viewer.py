@@ -11,19 +11,18 @@ from collections import deque
 from dataclasses import dataclass
 
 from gistcast.codec.errors import CorruptError, UsageError
-from gistcast.stream.congestion import MESSAGE_HEADERS, Congestion
+from gistcast.stream.congestion import Congestion
 from gistcast.stream.fitting import Fitted, fit_clip, protection_for
 from gistcast.stream.link import ChannelName, Link, StreamError
 from gistcast.stream.messages import (
     ClipMarker,
-    Copied,
     End,
     Header,
-    Kind,
     Ping,
     Report,
     parse_message,
 )
+from gistcast.stream.outgoing import Outgoing
 from gistcast.stream.relay.clip import RelayedClip
 
 _PING_SECONDS = 2.0
@@ -31,7 +30,8 @@ _FINISH_SECONDS = 10.0
 _MOST_WAITING = 64  # clips
 _STALL = 250  # ms that sending a clip may be held up
 _CEILING = 50e6  # bits a second that no viewer is believed to want more than
-_CATCH_UP = 0.01  # seconds of the pace that may be sent at once
+_DUE = 1.0  # of a clip's duration, as of a sender
+_HELP = 0.5  # seconds after that in which lost pieces are sent again
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,10 @@ class Viewer:
         self._more = asyncio.Event()
         self._ended = False
         self._loop = asyncio.get_running_loop()
-        self._epoch = self._free_at = self._loop.time()
-        self._messages = 0  # on the residual channel
+        self._epoch = self._loop.time()
+        self._out = Outgoing(
+            link, self.congestion, rate=_CEILING, high_water=self.settings.high_water
+        )
         self._next = 0
 
     def offer(self, clip: RelayedClip) -> None:
@@ -126,15 +128,16 @@ class Viewer:
         """
         self._epoch, self._next = self._loop.time(), header.first
         self._send(ChannelName.CONTROL, header.to_bytes())
-        tasks = [asyncio.create_task(step) for step in (self._pump(), self._listen())]
+        steps = (self._pump(), self._listen(), self._out.attend())
+        *tasks, attending = [asyncio.create_task(step) for step in steps]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
+            for task in (*tasks, attending):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, attending, return_exceptions=True)
         return self.summary
 
     async def _pump(self) -> None:
@@ -151,12 +154,7 @@ class Viewer:
                     await self._more.wait()
             except TimeoutError:
                 self._send(ChannelName.CONTROL, Ping().to_bytes())
-        self._send(ChannelName.CONTROL, End(self._next, self._messages).to_bytes())
-
-    @property
-    def _pace(self) -> float:
-        """Bits a second at which messages leave."""
-        return self.congestion.pace if self.settings.adapt else _CEILING
+        self._send(ChannelName.CONTROL, End(self._next, self._out.residual).to_bytes())
 
     def _fit(self, clip: RelayedClip) -> Fitted | None:
         """The messages of a clip that the link has room for; None: nothing of it came."""
@@ -166,28 +164,18 @@ class Viewer:
             return None
         limits = []
         if settings.adapt:
+            self._out.observe()
             limits.append(self.congestion.budget(clip.seconds, self._loop.time()))
         if settings.rate is not None:
             limits.append(int(settings.rate * clip.seconds / 8))
         budget = min(limits, default=None)
-        return fit_clip(packets, clip.header, protection_for(self.congestion.loss), budget)
+        protection = protection_for(self.congestion.loss, self._out.round_trip)
+        return fit_clip(packets, clip.header, protection, budget)
 
     async def _clip(self, clip: RelayedClip, *, skip: bool) -> None:
         fitted = None if skip else self._fit(clip)
-        marker = self._marker(clip, fitted)
-        number = clip.number
-        await self._paced(ChannelName.CONTROL, marker.to_bytes(), (number, 0))
-        if fitted is not None:
-            cut = fitted.messages
-            for data in cut.control:
-                await self._paced(ChannelName.CONTROL, data)
-            index = len(cut.control)  # parity has no number
-            for data in cut.residual:
-                numbered = data[0] != Kind.PARITY
-                index += numbered
-                await self._paced(ChannelName.RESIDUAL, data, (number, index) if numbered else None)
-            for _ in range(fitted.copies):
-                await self._paced(ChannelName.RESIDUAL, Copied(marker).to_bytes())
+        due = self._loop.time() + _DUE * clip.seconds
+        await self._out.clip(self._marker(clip, fitted), fitted, due, due + _HELP)
         self._count(clip, fitted, skip)
 
     def _marker(self, clip: RelayedClip, fitted: Fitted | None) -> ClipMarker:
@@ -203,7 +191,7 @@ class Viewer:
             messages=cut.numbered if cut else 0,
             sent=int((now - self._epoch) * 1000),
             age=int((clip.age + now - clip.arrived) * 1000),
-            spread=_STALL + int(size * 8000 / self._pace),
+            spread=_STALL + int(size * 8000 / self._out.pace),
             packets=cut.inline if cut else b"",
         )
 
@@ -211,31 +199,14 @@ class Viewer:
         summary = self.summary
         self._next = clip.number + 1
         summary.clips += 1
+        summary.message_bytes = self._out.message_bytes
         summary.skipped += skip
         summary.layers = len(fitted.packets) if fitted else 0
         summary.thinned += fitted is not None and summary.layers < len(clip.source.packets)
         summary.payload_bytes += fitted.messages.payload_bytes if fitted else 0
 
-    async def _paced(
-        self, channel: ChannelName, data: bytes, key: tuple[int, int] | None = None
-    ) -> None:
-        """Send when the pace and the buffers allow it; `key` as of `Congestion.sent`."""
-        now = self._loop.time()
-        if self._free_at > now:
-            await asyncio.sleep(self._free_at - now)
-        earliest = self._loop.time() - _CATCH_UP
-        bits = (len(data) + MESSAGE_HEADERS) * 8
-        self._free_at = max(self._free_at, earliest) + bits / self._pace
-        if self._link.buffered() > self.settings.high_water:
-            await self._link.drained(self.settings.high_water)
-        self._messages += channel == ChannelName.RESIDUAL
-        self._send(channel, data)
-        if key is not None:
-            self.congestion.sent(*key, len(data), self._loop.time())
-
     def _send(self, channel: ChannelName, data: bytes) -> None:
-        self._link.send(channel, data)
-        self.summary.message_bytes += len(data)
+        self._out.send(channel, data)
 
     async def _listen(self) -> None:
         """Read reports until the viewer has written everything."""

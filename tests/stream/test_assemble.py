@@ -16,8 +16,8 @@ from gistcast.stream.fragment import cut_clip
 from gistcast.stream.messages import (
     ClipMarker,
     Copied,
+    Cut,
     End,
-    Nack,
     Parity,
     Piece,
     parse_message,
@@ -48,6 +48,8 @@ def feed(assembler: Assembler, data: bytes, now: float = 0.0) -> list[ReceivedCl
         assembler.mark(message.marker, now, copy=True)
     elif isinstance(message, (Piece, Parity)):
         assembler.take(message, data, now)
+    elif isinstance(message, Cut):
+        assembler.cut(message, now)
     elif isinstance(message, End):
         assembler.end(message, now)
     return assembler.ready(now)
@@ -301,14 +303,60 @@ def test_a_clip_of_the_greatest_size_is_not_parsed_again_and_again(toy: ModuleTy
     assert [c.packets for c in got] == [packets]
 
 
-def test_clips_nobody_has_heard_of_are_asked_for(assembler: Assembler, toy: ModuleType) -> None:
-    first = [wire(toy, number) for number in range(3)]
-    for data in (copied(first[2][0]), *first[2][1]):
-        feed(assembler, data, 10.0)
-    assert assembler.wanted(10.0) == []
-    assert assembler.wanted(10.1) == [Nack(0, (0,)), Nack(1, (0,))]
-    got = []
-    for data in (copied(first[0][0]), copied(first[1][0]), *first[0][1], *first[1][1]):
-        got += feed(assembler, data, 10.2)
-    assert [(c.number, c.complete) for c in got] == [(0, True), (1, True), (2, True)]
-    assert assembler.wanted(99.0) == [] and not assembler.waiting
+def test_a_clip_that_was_cut_is_handed_on_with_what_was_sent(
+    assembler: Assembler, toy: ModuleType
+) -> None:
+    marker, messages = wire(toy, 0, spread=60_000)
+    assert not feed(assembler, marker)
+    assert not feed(assembler, messages[0])
+    assert not feed(assembler, Cut(0, 2).to_bytes())  # one more of two
+    (clip,) = feed(assembler, messages[1])
+    assert clip.packets == toy.toy_packets(0)[:5] and not clip.complete and clip.missing == 0
+
+
+def test_a_cut_that_overtakes_what_was_sent(assembler: Assembler, toy: ModuleType) -> None:
+    marker, messages = wire(toy, 0, spread=60_000)
+    feed(assembler, marker)
+    for data in reversed(messages[1:]):  # more than the cut says there are
+        feed(assembler, data)
+    feed(assembler, Cut(0, 1).to_bytes())
+    (clip,) = feed(assembler, messages[0])
+    assert clip.packets == toy.toy_packets(0)[:4]
+
+
+@pytest.mark.parametrize("cut", [Cut(0, 4), Cut(0, 9), Cut(1, 0)])
+def test_a_cut_that_makes_no_sense_changes_nothing(
+    assembler: Assembler, toy: ModuleType, cut: Cut
+) -> None:
+    marker, messages = wire(toy, 0)
+    feed(assembler, cut.to_bytes())
+    feed(assembler, marker)
+    feed(assembler, cut.to_bytes())
+    (clip,) = [clip for data in messages for clip in feed(assembler, data)]
+    assert clip.complete
+    feed(assembler, Cut(0, 0).to_bytes())  # it is gone
+    assert assembler.counters.late + assembler.counters.malformed == 3
+
+
+def test_what_can_be_drawn_is_handed_on_at_its_deadline(toy: ModuleType) -> None:
+    assembler = Assembler(toy.HEADER, limits=Limits(grace=GRACE, deadline=0.5))
+    for number, way in ((0, 0.3), (1, 0.1)):  # the way was 0.1 s once
+        marker, messages = wire(toy, number, spread=9_000)
+        sent = ClipMarker(**vars(parse_message(marker)) | {"sent": 1000 * number, "age": 100})
+        now = 50.0 + number + way
+        feed(assembler, sent.to_bytes(), now)
+        feed(assembler, messages[0], now)
+        [feed(assembler, data, now) for data in messages[1:] if number == 0]
+    captured = 50.0 + 1 - 0.1
+    assert assembler.next_due() == pytest.approx(captured + 0.1 + 0.5)
+    (clip,) = assembler.ready(captured + 0.61)
+    assert clip.number == 1 and len(clip.packets) == 4
+
+
+def test_what_cannot_be_drawn_is_waited_for(toy: ModuleType) -> None:
+    assembler = Assembler(toy.HEADER, limits=Limits(grace=GRACE, deadline=0.5))
+    packets = toy.toy_packets(0)[:2] + toy.toy_packets(0, (3000, 900))[2:]  # the base is not inside
+    cut = cut_clip(packets, toy.HEADER)
+    marker = ClipMarker(0, 8, None, cut.layers, cut.numbered, 0, 0, 2000, cut.inline)
+    feed(assembler, marker.to_bytes(), 1.0)
+    assert assembler.ready(3.2) == [] and len(assembler.ready(3.3)) == 1

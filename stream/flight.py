@@ -1,0 +1,105 @@
+"""What is under way: the bytes that nobody has acknowledged, the round trip, and when to ask.
+
+message sent --> under way --acknowledged--> arrived: round trip
+                     |-------overtaken-----> lost: sent again, while it still helps
+                     '---------quiet-------> a small message: its acknowledgement tells which
+
+SCTP acknowledges every message, so the sender knows what came a round trip later, without a word
+of the receiver's own. What it cannot know is whether a message is lost that nothing follows: it
+may be waiting in a queue. Then it sends a few bytes (a tail loss probe, RFC 8985, with nothing in
+it): a queue lets them out behind what waits, and a link that loses runs of packets loses small
+ones in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_FIRST_WAIT = 0.25  # seconds, before any round trip is known
+_LEAST_WAIT, _MOST_WAIT = 0.05, 1.0  # seconds of quiet behind which is asked
+_HURRIED_WAIT = 0.1  # seconds, on a link that is known to lose, whatever its round trip
+_GRADUAL = 4  # questions without an answer, until the wait has doubled
+_QUEUE = 0.15  # seconds of it: what is late is waiting, not lost
+_SMOOTH, _DEVIATION = 1 / 8, 1 / 4  # weights of a sample (RFC 6298)
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    size: int
+    sent: float
+    asks: bool
+
+
+class Flight:
+    """Messages by number, from when they are sent until they are known to have come or not."""
+
+    def __init__(self) -> None:
+        self.bytes = 0  #: under way
+        self.round_trip = 0.0  #: seconds, smoothed; 0: not known
+        self.least = float("inf")  #: seconds, the shortest round trip
+        self.queue = 0.0  #: seconds that the newest that arrived took longer than that
+        self._deviation = 0.0
+        self._under_way: dict[int, _UnderWay] = {}
+        self._stirred = 0.0  # when anything was sent or heard
+        self._asked = 0  # times, without an answer
+
+    def sent(self, number: int, size: int, now: float, *, asks: bool = False) -> None:
+        """A message of `size` bytes, headers included, left; one that `asks` matters to nobody."""
+        self._under_way[number] = _UnderWay(size, now, asks)
+        self.bytes += size
+        self._asked += asks
+        self._stirred = now
+
+    def arrived(self, numbers: Iterable[int], timed: int | None, now: float) -> None:
+        """Messages were found to have arrived; `timed` of them says how long it took."""
+        sample = self._under_way.get(timed) if timed is not None else None
+        for number in numbers:
+            self._out(number)
+        self._stirred, self._asked = now, 0
+        if sample is not None:
+            self._measure(now - sample.sent)
+
+    def lost(self, number: int) -> None:
+        """A message is known to be lost."""
+        self._out(number)
+
+    def quiet_at(self, hurry: bool) -> float | None:
+        """When to ask, if nothing is heard until then; None: nothing is under way.
+
+        Args:
+            hurry: before a round trip is over.
+        """
+        if all(message.asks for message in self._under_way.values()):
+            return None
+        wait = _FIRST_WAIT
+        if self.round_trip:
+            usual = self.round_trip + min(self.round_trip, 4 * self._deviation)
+            wait = max(_LEAST_WAIT, usual)
+        if hurry and self.queue < _QUEUE:
+            wait = min(wait, _HURRIED_WAIT)
+        return self._stirred + min(_MOST_WAIT, wait * 2 ** (self._asked / _GRADUAL))
+
+    def carried(self, now: float) -> float | None:
+        """Bits a second that the link cannot have carried more of, or what is under way longer
+        than a round trip would have arrived; None: nothing is, or it may be lost."""
+        if not self._under_way or self.queue < _QUEUE:
+            return None
+        oldest = next(iter(self._under_way.values()))
+        waited = now - oldest.sent - self.least
+        return 8 * self.bytes / waited if waited > self.round_trip else None
+
+    def _out(self, number: int) -> _UnderWay | None:
+        message = self._under_way.pop(number, None)
+        if message is not None:
+            self.bytes -= message.size
+        return message
+
+    def _measure(self, seconds: float) -> None:
+        self.least = min(self.least, seconds)
+        self.queue = seconds - self.least
+        if not self.round_trip:
+            self.round_trip, self._deviation = seconds, seconds / 2
+            return
+        self._deviation += _DEVIATION * (abs(seconds - self.round_trip) - self._deviation)
+        self.round_trip += _SMOOTH * (seconds - self.round_trip)
