@@ -16,6 +16,8 @@ from pathlib import Path
 
 from safetensors.numpy import load
 
+from gistcast.codec.released import released_file
+
 SEQUENCE, TEMPORAL_DELIMITER, FRAME_HEADER, FRAME = 1, 2, 3, 6  #: OBU types, 6.2.2
 ORDER_HINT_BITS = 7
 NO_FRAME = 7  #: primary_ref_frame of a frame that inherits nothing
@@ -234,14 +236,19 @@ class Step:
 
 
 TABLE = Path(__file__).parent / "tables" / "video-1.safetensors"
+TABLE_HASH = "a308041484ad23cb891ed6803a4613b1ad06bfd19dbae04c60af209a9bab8561"  #: SHA-256
 
 
 @lru_cache(maxsize=1)
 def structures() -> dict[tuple[int, int], tuple[Step, ...]]:
     """(Variant, number of coded frames) -> the steps that code them (`docs/bitstream.md`,
-    section 19)."""
+    section 19).
+
+    Raises:
+        ModelError: the tables are missing or not those of this version.
+    """
     out: dict[tuple[int, int], tuple[Step, ...]] = {}
-    for row in load(TABLE.read_bytes())["structure"].tolist():
+    for row in load(released_file(TABLE, TABLE_HASH))["structure"].tolist():
         variant, frames, kind, shown, order, primary, refresh, *references = row
         step = Step(kind, bool(shown), order, primary, refresh, tuple(references))
         if kind == SHOW:

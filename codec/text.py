@@ -15,9 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from gistcast.codec.errors import CorruptError, UsageError
+from gistcast.codec.released import released_file
 from gistcast.codec.textmodel import decode_letters, encode_letters
 
 MAX_TEXT = 1000  #: bytes of UTF-8
+SAMPLES = Path(__file__).parent / "tables" / "text-2.txt"
+SAMPLES_HASH = "fd3ef59ab8ea563ac6f49deef0ab44f1559e7390ecdeb6d7679ebc9fb6f5f0cc"  #: SHA-256
 _PREDICTED = 0b110
 _LONG = 63  # lengths from here on are told in two bytes more
 
@@ -28,12 +31,19 @@ def dictionary() -> bytes:
     return (Path(__file__).parent / "tables" / "text-1.txt").read_bytes().rstrip(b"\n")
 
 
+@lru_cache(maxsize=1)
+def _check_samples() -> None:
+    released_file(SAMPLES, SAMPLES_HASH)
+
+
 def encode_text(text: str) -> bytes:
     """Text -> layer bytes.
 
     Raises:
         UsageError: longer than 1000 bytes of UTF-8.
+        ModelError: the samples are missing or not those of this version.
     """
+    _check_samples()
     raw = text.encode()
     if len(raw) > MAX_TEXT:
         raise UsageError(f"a text has at most {MAX_TEXT} bytes, not {len(raw)}")
@@ -48,6 +58,7 @@ def decode_text(data: bytes) -> str:
 
     Raises:
         CorruptError: of neither form, not UTF-8, or more than 1000 bytes come out.
+        ModelError: the samples are missing or not those of this version.
     """
     predicted = bool(data) and data[0] & _PREDICTED == _PREDICTED
     try:
@@ -64,6 +75,7 @@ def _head(length: int) -> bytes:
 
 
 def _letters(data: bytes) -> bytes:
+    _check_samples()
     length, at = data[0] >> 3 << 1 | data[0] & 1, 1
     if length == _LONG:
         if len(data) < 3:

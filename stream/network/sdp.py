@@ -54,7 +54,7 @@ def with_candidate(sdp: str, address: Address) -> str:
     replaced = True  # until a media section begins
     for line in sdp.splitlines():
         if line.startswith("m="):
-            kind, _, rest = line.split(" ", 2)
+            kind, _, rest = (*line.split(" ", 2), "", "")[:3]
             line, replaced = f"{kind} {port} {rest}", False
         elif line.startswith("c="):
             line = f"c=IN {family} {host}"

@@ -1,0 +1,287 @@
+"""What reads bytes from strangers, as functions that raise nothing but `GistcastError`.
+
+Where a checksum stands in the way it is made to fit, so that what lies behind it is reached. Each
+function also asks of a result what must hold of any.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+
+from gistcast.codec.av1 import CODED_FRAMES, Sequence, split, structures
+from gistcast.codec.decoder import Decoder
+from gistcast.codec.errors import CorruptError, GistcastError
+from gistcast.codec.file import decode_coded, read_gist, read_index
+from gistcast.codec.header import Header, parse_header
+from gistcast.codec.latent import decode_latent
+from gistcast.codec.motion import CANVAS_LIMIT, get_motion
+from gistcast.codec.packet import RESIDUAL, VIDEO, Packet, parse_packet, put_varint
+from gistcast.codec.rangecoder import FlagDecoder
+from gistcast.codec.residual import ResidualDecoder
+from gistcast.codec.tables import load_tables
+from gistcast.codec.text import MAX_TEXT, decode_text, encode_text
+from gistcast.codec.video import decode
+from gistcast.codec.videocoder import Model, unpack
+from gistcast.stream.messages import (
+    Arrival,
+    ClipMarker,
+    Copied,
+    End,
+    Nack,
+    Parity,
+    Piece,
+    Ping,
+    Report,
+    parse_message,
+)
+from gistcast.stream.messages import Header as StreamHeader
+from gistcast.stream.network.sdp import first_candidate, with_candidate
+from gistcast.stream.signalling.trickle import ice_ufrag, parse_fragment
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+sys.path.insert(0, str(GOLDEN))
+
+from toy import ToyGist  # noqa: E402
+
+HEAD = Header(16, 12, Fraction(25), 8).to_bytes()
+MAX_PIXELS = 4096
+_SIZES = ((1, 1, 1), (8, 12, 16), (4, 5, 9), (3, 1, 7), (2, 17, 2), (8, 16, 16), (7, 33, 18))
+
+
+def sealed(data: bytes, start: int, header: bytes) -> bytes:
+    """Packets from `start` on with checksums that fit, as far as they can be told apart."""
+    out, at = bytearray(data), start
+    while at < len(out):
+        try:
+            _, at = parse_packet(bytes(out), at, header)
+        except CorruptError as error:
+            if error.field != "crc32c" or error.offset is None:
+                break
+            crc = google_crc32c.value(header + bytes(out[at : error.offset]))
+            out[error.offset : error.offset + 4] = crc.to_bytes(4, "little")
+            at = error.offset + 4
+    return bytes(out)
+
+
+def header(data: bytes) -> None:
+    """A stream header; what was read is written and read again."""
+    parsed, end = parse_header(data)
+    assert end <= len(data)
+    assert parse_header(parsed.to_bytes())[0] == parsed
+
+
+def packet(data: bytes) -> None:
+    """A packet, its checksum made to fit."""
+    parsed, end = parse_packet(sealed(data, 0, HEAD), 0, HEAD)
+    assert end <= len(data)
+    assert parse_packet(parsed.to_bytes(HEAD), 0, HEAD)[0] == parsed
+
+
+def file(data: bytes) -> None:
+    """A file: as it is, and with checksums that fit."""
+    _, start = parse_header(data)
+    for version in (data, sealed(data, start, data[:start])):
+        with suppress(GistcastError):
+            parsed = read_gist(version)
+            numbers = [clip.number for clip in parsed.clips]
+            assert numbers == sorted(set(numbers))
+            parsed.losses()
+            read_index(version)
+
+
+def clips(data: bytes) -> None:
+    """A file with checksums that fit, decoded."""
+    _, start = parse_header(data)
+    parsed = read_gist(sealed(data, start, data[:start]))
+    decoder = Decoder(parsed.header_bytes, ToyGist(), max_pixels=MAX_PIXELS)
+    for coded in parsed.clips[:3]:
+        shown = decode_coded(decoder, coded, coded.packets).clip
+        assert shown.y.shape[1:] == (parsed.header.height, parsed.header.width)
+
+
+def text(data: bytes) -> None:
+    """A text layer."""
+    assert len(decode_text(data).encode()) <= MAX_TEXT
+
+
+def latent(data: bytes) -> None:
+    """A latent layer."""
+    assert np.abs(decode_latent(data, _frequencies())).max() <= _frequencies().shape[1] // 2
+
+
+@lru_cache(maxsize=1)
+def _frequencies() -> np.ndarray:
+    return ToyGist().latent_frequencies
+
+
+def motion(data: bytes) -> None:
+    """The motion before a residual, and the canvas that it asks for."""
+    found = get_motion(FlagDecoder(data))
+    if found is not None:
+        top, bottom, left, right = found.margins(8, 12, 16)
+        assert min(top, bottom, left, right) >= 0
+        assert (12 + top + bottom) * (16 + left + right) <= CANVAS_LIMIT * 12 * 16
+
+
+def residual(data: bytes) -> None:
+    """Residual layers: the first byte picks a size, the second is the quantiser."""
+    if len(data) < 3:
+        return
+    decoder = ResidualDecoder(*_SIZES[data[0] % len(_SIZES)], load_tables(), data[1])
+    middle = 3 + (len(data) - 3) * (data[2] % 4) // 4
+    if middle > 3:
+        decoder.layer(data[3:middle], 1 + data[2] // 4)
+    decoder.layer(data[middle:], 0)
+    assert np.isfinite(decoder.symbols.points).all()
+
+
+def units(data: bytes) -> None:
+    """The AV1 of a video layer: each unit must say its own size and nothing else's."""
+    if len(data) < 2:
+        return
+    steps = structures()[data[0] >> 3 & 1, CODED_FRAMES[data[0] % len(CODED_FRAMES)]]
+    sequence = Sequence(16 + 2 * (data[1] % 60), 16 + 2 * (data[1] // 4), data[0] >> 4)
+    for unit in unpack(data[2:], steps, sequence, Model()):
+        assert len(list(split(unit))) == 1
+
+
+def video(data: bytes) -> None:
+    """A video layer, through the native decoder: 8 frames of 18x16."""
+    shown = decode([data], 8, 16, 18).clip
+    assert shown.y.shape == (8, 16, 18)
+
+
+def message(data: bytes) -> None:
+    """A message of the stream; what was read is written and read again."""
+    parsed = parse_message(data)
+    if parsed is not None:
+        assert parse_message(parsed.to_bytes()) == parsed
+
+
+def fragment(data: bytes) -> None:
+    """A trickle ICE body, and the user fragment of a description."""
+    words = data.decode("utf-8", "replace")
+    ice_ufrag(words)
+    parse_fragment(words)
+
+
+def candidate(data: bytes) -> None:
+    """A session description whose candidates are read and replaced."""
+    words = data.decode("utf-8", "replace")
+    first_candidate(words)
+    with_candidate(words, ("127.0.0.1", 9))
+
+
+@dataclass(frozen=True)
+class Target:
+    """Attributes:
+    run: raises on a finding.
+    share: of ten million cases.
+    batch: cases that may take two seconds together.
+    seeds: to begin with.
+    """
+
+    run: Callable[[bytes], None]
+    share: int
+    batch: int
+    seeds: Callable[[], list[bytes]]
+
+    def __call__(self, data: bytes) -> None:
+        """One case."""
+        with suppress(GistcastError):
+            self.run(data)
+
+
+def _files() -> list[bytes]:
+    names = ("flat-odd", "text-64", "latent-clips", "layers-64", "pan-clips", "short-48x80")
+    return [(GOLDEN / "v2" / f"{name}.gist").read_bytes() for name in names]
+
+
+def _small_files() -> list[bytes]:
+    """Golden clips, first layers alone, under headers of small frames."""
+    out = []
+    for data in _files():
+        parsed = read_gist(data)
+        flags = parsed.header_bytes[4]
+        head = Header(
+            16, 12, Fraction(25), 32, 9, *((255, b"toy1") if flags & 8 else ())
+        ).to_bytes()
+        packets = [p for c in parsed.clips[:2] for p in c.packets[:4]]
+        out.append(head + b"".join(p.to_bytes(head) for p in packets))
+    return out
+
+
+def _payloads(layers: range) -> list[bytes]:
+    out = []
+    for path in sorted((GOLDEN / "v2").glob("*.gist")):
+        for clip in read_gist(path.read_bytes()).clips:
+            out += [p.payload for p in clip.packets if p.layer in layers]
+    return out
+
+
+def _headers() -> list[bytes]:
+    longest = Header(1920, 1080, Fraction(999, 1000), 8, 2**32 - 1, 7, b"1234", b"tabl")
+    return [read_gist(data).header_bytes for data in _files()] + [longest.to_bytes()]
+
+
+def _packets() -> list[bytes]:
+    whole = Packet(300, 5, bytes(20), True, 7, 1 << 40)
+    return [p.to_bytes(HEAD) for p in (whole, Packet(0, 0, b""), Packet(9, 2, b"\x4c\0"))]
+
+
+def _messages() -> list[bytes]:
+    marker = ClipMarker(300, 32, 77, 0b111, 5, 1000, 40, 250, b"packets")
+    arrivals = (Arrival(1, 0, 10), Arrival(1, 4096, 999))
+    report = Report(False, 9, 8, 7, 6, 5, 4, 3, 2, 1, arrivals=arrivals)
+    messages = (
+        StreamHeader(1 << 50, 7, HEAD), marker, Copied(marker), Piece(44, 4095, b"body"),
+        Parity(44, 0, 9, b"parity"), Nack(44, (0, 1, 4096)), End(1 << 40, 5), report, Ping(),
+    )  # fmt: skip
+    return [m.to_bytes() for m in messages]
+
+
+_SDP = """v=0
+o=- 1 2 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=group:BUNDLE 0
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=mid:0
+a=ice-ufrag:abcd
+a=candidate:1 1 udp 2130706431 127.0.0.1 5000 typ host
+a=candidate:2 1 UDP 1 fe80::1 5000 typ host generation 0
+a=end-of-candidates
+""".replace("\n", "\r\n").encode()
+
+#: name -> target. The cheap ones read most headers; the dear ones are behind them.
+TARGETS = {
+    "header": Target(header, 3_000_000, 1000, _headers),
+    "packet": Target(packet, 3_000_000, 1000, _packets),
+    "message": Target(message, 2_600_000, 1000, _messages),
+    "fragment": Target(fragment, 500_000, 1000, lambda: [_SDP, _SDP[150:]]),
+    "candidate": Target(candidate, 300_000, 500, lambda: [_SDP]),
+    "file": Target(file, 100_000, 50, _files),
+    "text": Target(text, 50_000, 10, lambda: [encode_text("a man on a bicycle"), encode_text("Ä")]),
+    "latent": Target(latent, 100_000, 100, lambda: _payloads(range(1, 2))),
+    "motion": Target(motion, 200_000, 100, lambda: [p[2:40] for p in _payloads(range(2, 3))]),
+    "residual": Target(
+        residual, 150_000, 50, lambda: [b"\1\x4c" + p[:200] for p in _payloads(range(2, 12))]
+    ),
+    "units": Target(
+        units, 30_000, 10, lambda: [bytes([p[0], 9]) + p[2:400] for p in _payloads(range(12, 13))]
+    ),
+    "video": Target(video, 20_000, 10, lambda: [p[:500] for p in _payloads(range(12, 13))]),
+    "clips": Target(clips, 20_000, 5, _small_files),
+}
+
+assert RESIDUAL == 2 and VIDEO == 12 and put_varint(0) == b"\0"  # as the ranges above have it
