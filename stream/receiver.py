@@ -32,6 +32,7 @@ from gistcast.stream.messages import (
     Report,
     parse_message,
 )
+from gistcast.stream.sent import percentiles
 
 _REPORT_SECONDS = 1.0  # at least, between reports of clips that had it hard
 _CALM_SECONDS = 2.0  # the same where the link was quick and lost nothing
@@ -92,8 +93,9 @@ class ReceiveSummary:
         counters: the assembler's (`missing`: announced messages that never came).
         overflowed: messages lost between the network and this program.
         network_ms: from sending a clip's first message to having it whole (or giving up);
-        written_ms: from the capture of its last frame to having it written. Both compare the
-            clocks of two machines unless there is only one.
+        drawn_ms: from having a clip to having it decoded and written, waiting included.
+        written_ms: from the capture of its last frame to having it written. It and network_ms
+            compare the clocks of two machines unless there is only one.
     """
 
     ended: bool = False
@@ -110,15 +112,15 @@ class ReceiveSummary:
     overflowed: int = 0
     counters: Counters = field(default_factory=Counters)
     network_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_DELAYS))
+    drawn_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_DELAYS))
     written_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_DELAYS))
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`; delays as p50, p95 and p98."""
         out: dict[str, Any] = {"role": "receiver", **asdict(self)}
         counters: dict[str, Any] = out.pop("counters")
-        for name in ("network_ms", "written_ms"):
-            values = sorted(out.pop(name))
-            out[name] = {f"p{p}": _percentile(values, p) for p in (50, 95, 98)}
+        for name in ("network_ms", "drawn_ms", "written_ms"):
+            out[name] = percentiles(out[name])
         return out | counters
 
     def line(self) -> str:
@@ -127,14 +129,6 @@ class ReceiveSummary:
             f"{self.clips} clips: {self.complete} complete, {self.partial} partial, "
             f"{self.concealed} concealed; {self.message_bytes} bytes"
         )
-
-
-def _percentile(ordered: list[float], percent: int) -> float | None:
-    """Nearest-rank percentile, one decimal."""
-    if not ordered:
-        return None
-    rank = -(-len(ordered) * percent // 100)
-    return round(ordered[max(0, rank - 1)], 1)
 
 
 class Receiver:
@@ -152,7 +146,7 @@ class Receiver:
         self._assembler: Assembler | None = None
         self._early: list[bytes] = []
         self._epoch = 0.0  # the sender's, seconds since 1970
-        self._backlog: deque[ReceivedClip] = deque()
+        self._backlog: deque[tuple[float, ReceivedClip]] = deque()  # since when each waits
         self._more = asyncio.Event()
         self._over = False  # nothing will be added to the backlog
         self._next = 0  # first clip not written
@@ -305,15 +299,15 @@ class Receiver:
             summary.payload_bytes += len(clip.data)
             sent = self._epoch + clip.marker.sent / 1000
             summary.network_ms.append((time.time() - sent) * 1000)
-            self._backlog.append(clip)
+            self._backlog.append((self._loop.time(), clip))
             if len(self._backlog) > self._settings.backlog:
                 self._conceal_oldest()
             self._more.set()
 
     def _conceal_oldest(self) -> None:
-        for index, waiting in enumerate(self._backlog):
+        for index, (since, waiting) in enumerate(self._backlog):
             if waiting.packets:
-                self._backlog[index] = replace(waiting, packets=[])
+                self._backlog[index] = since, replace(waiting, packets=[])
                 self.summary.overrun += 1
                 return
 
@@ -324,8 +318,9 @@ class Receiver:
             await in_worker(self._worker, self._sink.start, header.stream_header)
             while True:
                 while self._backlog:
-                    clip = self._backlog.popleft()
+                    since, clip = self._backlog.popleft()
                     await in_worker(self._worker, self._sink.write, clip)
+                    self.summary.drawn_ms.append(1000 * (self._loop.time() - since))
                     self._written(clip)
                 if self._over:
                     return

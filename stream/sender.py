@@ -174,6 +174,8 @@ class Sender:
             packets = await in_worker(self._worker, clip.code, self._limit(clip))
             if not packets:
                 raise UsageError("the source made a clip without packets")
+            if self._settings.realtime:
+                self.summary.coded_ms.append(1000 * (self._loop.time() - captured))
             await self._coded.put(_Coded(clip, packets, captured))
         await self._coded.put(None)
 

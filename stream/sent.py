@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -34,6 +35,13 @@ class Fit:
     left: int
 
 
+def percentiles(values: Iterable[float]) -> dict[str, float | None]:
+    """Nearest-rank p50, p95 and p98, one decimal; None of nothing."""
+    ordered = sorted(values)
+    ranks = {p: -(-len(ordered) * p // 100) - 1 for p in (50, 95, 98)}
+    return {f"p{p}": round(ordered[rank], 1) if ordered else None for p, rank in ranks.items()}
+
+
 @dataclass
 class SendSummary:
     """What was sent.
@@ -46,6 +54,8 @@ class SendSummary:
         resent: messages that were lost and sent again.
         cut: messages that stayed behind because their clip was due before there was room.
         left_bytes: of layers that did not fit the link and stayed behind.
+        coded_ms: of the latest clips, from the capture of the last frame to the clip being coded
+            (real time only).
         fits: how the latest clips were fitted, when adapting.
         receiver: the receiver's last report.
         network: what the emulated network carried, where there was one.
@@ -63,6 +73,7 @@ class SendSummary:
     resent: int = 0
     cut: int = 0
     left_bytes: int = 0
+    coded_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     fits: deque[Fit] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     receiver: Report | None = None
     network: NetworkSummary | None = None
@@ -82,7 +93,8 @@ class SendSummary:
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         out: dict[str, Any] = {"role": "sender", **asdict(replace(self, network=None))}
-        out["fits"] = list(out["fits"])
+        out["fits"] = [asdict(fit) for fit in self.fits]
+        out["coded_ms"] = percentiles(self.coded_ms)
         if self.receiver is not None:
             del out["receiver"]["arrivals"]
         out["kbps"] = round(self.kbps, 3)

@@ -33,25 +33,22 @@ class _WatchedQueue(queue.Queue[Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._open = 0
-        self._taken = False
+        self._given = self._asked = 0  # each counted by one thread alone
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """As in `queue`."""
-        self._open += 1
+        self._given += 1
         super().put(item, block, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """As in `queue`; what was got before is done."""
-        if self._taken:
-            self._open -= 1
-        self._taken = True
+        """As in `queue`; who asks for more is done with what was got before."""
+        self._asked += 1
         return super().get(block, timeout)
 
     @property
     def busy(self) -> bool:
         """Whether anything put in is not done with."""
-        return self._open > 0
+        return self._given >= self._asked > 0
 
 
 class _SkippingSelector(selectors.DefaultSelector):

@@ -7,7 +7,6 @@ import asyncio
 import json
 import shlex
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -25,9 +24,17 @@ from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import Frame, VideoInfo, VideoReader, read_clips, stack
-from gistcast.stream import ClipSource, EncodedSource, GistSource, SendSettings, parse_network
+from gistcast.stream import (
+    ClipSource,
+    EncodedSource,
+    GistSource,
+    SendSettings,
+    StreamError,
+    parse_network,
+)
 
 if TYPE_CHECKING:
+    from gistcast.rendered import RememberingDecoder
     from gistcast.stream.passage import Passage
 
 EPILOG = """examples:
@@ -130,6 +137,8 @@ class _Bench:
     """The source, and how to send it."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        from gistcast.rendered import TimelineScores
+
         self.args = args
         self.frames: list[Frame] = []
         for path in args.inputs:
@@ -140,6 +149,8 @@ class _Bench:
         self.reference = np.concatenate([clip_to_rgb(stack([f])) for f in self.frames])
         self.info = VideoInfo(args.size[0], args.size[1], args.fps)
         self._rates: dict[tuple[str, int], int] = {}
+        self._decoders: dict[str, RememberingDecoder] = {}
+        self._scores = TimelineScores(self.reference)
 
     def send(self, arm: _Arm, rate: int, spec: str) -> Passage:
         """One passage."""
@@ -154,9 +165,7 @@ class _Bench:
                 arm.codec, self.frames, self.args.fps, told, network, patience=patience
             )
             return self._run(work)
-        decoder = make_decoder(
-            refine=arm.options.get("refine", self.args.refine), device=self.args.device
-        )
+        decoder = self._decoder(arm.options.get("refine", self.args.refine))
         settings = SendSettings(adapt=arm.options.get("adapt", "on") == "on")
         source = self._source(arm, rate)
         deadline = self.args.playout - float(self.args.clip / self.args.fps) - _RESERVE
@@ -165,11 +174,19 @@ class _Bench:
                 source,
                 network,
                 settings,
-                decoder,
-                time.process_time,
+                decoder.open,
+                decoder.clock,
                 deadline=max(0.0, deadline),
             )
         )
+
+    def _decoder(self, refine: str) -> RememberingDecoder:
+        from gistcast.rendered import RememberingDecoder
+
+        if refine not in self._decoders:
+            make = make_decoder(refine=refine, device=self.args.device)
+            self._decoders[refine] = RememberingDecoder(make)
+        return self._decoders[refine]
 
     def _run(self, work: Coroutine[Any, Any, Passage]) -> Passage:
         from gistcast.stream import virtual
@@ -241,7 +258,7 @@ class _Bench:
             "stall_ratio": round(ratio, 4),
             "first_frame_ms": round(1000 * min(times), 1) if times else None,
             **{f"delay_ms_{name}": ms for name, ms in timeline.percentiles(delays).items()},
-            **timeline.quality(shown, np.concatenate(pictures), self.reference),
+            **self._scores.of(shown, np.concatenate(pictures)),
             "late_ms": round(passage.late_ms, 1),
             "notes": passage.notes,
             "fits": [asdict(fit) for fit in passage.fits],
@@ -269,7 +286,12 @@ def run(args: argparse.Namespace) -> None:
             "rate": rate,
             "kbps_target": rate / 1000,
         }
-        rows.append(row | bench.score(bench.send(arm, rate, spec)))
+        try:
+            passage = bench.send(arm, rate, spec)
+        except StreamError as error:  # the others are not to wait for somebody to look
+            print(f"{arm.name}, {rate}, {spec}: {error}", file=sys.stderr)
+            continue
+        rows.append(row | bench.score(passage))
         _write(path, _settings(args, bench), rows)
     shown = [r for r in rows if (r["codec"], r["rate"], r["network"]) in set(_keys(cases))]
     if args.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import random
 import threading
 from types import ModuleType
@@ -293,6 +294,9 @@ async def test_realtime_keeps_the_cadence(toy: ModuleType) -> None:
     sent, received = await stream(
         toy.ToySource(10, seconds=0.05), GistSink(io.BytesIO()), SendSettings(rate=1e7)
     )
+    told = json.loads(json.dumps(sent.to_json()))
+    assert len(told["fits"]) == 10 and told["coded_ms"]["p98"] < 200
+    assert json.loads(json.dumps(received.to_json()))["drawn_ms"]["p50"] < 100
     assert 0.5 <= sent.seconds < 0.9
     assert sent.media_seconds == 0.5 and sent.lag_seconds < 0.2
     assert received.to_json()["network_ms"]["p50"] < 100
