@@ -51,7 +51,7 @@ class _Camera(VideoStreamTrack):
         super().__init__()
         self.started = 0.0  #: loop time of frame 0
         self._frames, self._fps = frames, fps
-        self._next = 0
+        self.sent = 0  #: frames given out
         self._go = asyncio.Event()
         self.over = asyncio.Event()
 
@@ -63,13 +63,13 @@ class _Camera(VideoStreamTrack):
     async def recv(self) -> av.VideoFrame:
         """The next frame, when it is captured."""
         await self._go.wait()
-        if self._next == len(self._frames):
+        if self.sent == len(self._frames):
             self.over.set()
             await asyncio.Event().wait()  # the track lives until the connection is closed
-        seconds = float(self._next / self._fps)
+        seconds = float(self.sent / self._fps)
         await asyncio.sleep(self.started + seconds - asyncio.get_running_loop().time())
-        frame = _numbered(self._frames[self._next], self._next, self._fps)
-        self._next += 1
+        frame = _numbered(self._frames[self.sent], self.sent, self._fps)
+        self.sent += 1
         return frame
 
 
@@ -191,7 +191,9 @@ async def pass_track(
                 )
                 receiver._RTCRtpReceiver__timestamp_mapper = counter  # type: ignore[attr-defined]
                 camera.start()
-                await camera.over.wait()
+                with contextlib.suppress(TimeoutError):  # the connection may not last
+                    async with asyncio.timeout(float(len(frames) / fps) + patience):
+                        await camera.over.wait()
                 await asyncio.sleep(patience)
                 out.count(emulator, before=before)
                 watching.cancel()
@@ -201,6 +203,7 @@ async def pass_track(
                 await there.close()
     out.payload_bytes = counter.payload_bytes
     out.notes = {"packets": counter.packets, "resent": counter.resent, "told_rate": rate}
+    out.notes["frames_sent"] = camera.sent
     return out
 
 

@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import queue
 import selectors
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ class _WatchedQueue(queue.Queue[Any]):
     def __init__(self) -> None:
         super().__init__()
         self._given = self._asked = 0  # each counted by one thread alone
+        self._thread: threading.Thread | None = None
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """As in `queue`."""
@@ -43,12 +45,14 @@ class _WatchedQueue(queue.Queue[Any]):
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """As in `queue`; who asks for more is done with what was got before."""
         self._asked += 1
+        self._thread = threading.current_thread()
         return super().get(block, timeout)
 
     @property
     def busy(self) -> bool:
         """Whether anything put in is not done with."""
-        return self._given >= self._asked > 0
+        working = self._thread is not None and self._thread.is_alive()
+        return working and self._given >= self._asked
 
 
 class _SkippingSelector(selectors.DefaultSelector):

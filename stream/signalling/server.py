@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from gistcast.codec.errors import UsageError
 from gistcast.stream.connection import is_loopback
@@ -22,6 +23,54 @@ from gistcast.stream.signalling.endpoint import (
 from gistcast.stream.signalling.guard import Access, doorkeeper
 
 WHIP, WHEP = "/whip", "/whep"
+MAX_CONNECTIONS = 512  #: to the HTTP server at once; further ones are hung up on
+IDLE_SECONDS = 10.0  #: that a connection may take for a request's header, or pause between requests
+_LOOK_SECONDS = 1.0
+_MAX_LINE, _MAX_FIELD, _MAX_HEADERS = 4096, 8190, 64  # bytes, bytes, header fields of a request
+
+
+class _Doorstep:
+    """Counts connections, and hangs up on those that stand there without asking for anything.
+
+    aiohttp's own limit counts from the end of a request, so that a header that never ends keeps
+    its connection for ever.
+    """
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+        self._idle: dict[RequestHandler, float] = {}  # since when
+        self._loop = asyncio.get_running_loop()
+        self._looking = asyncio.create_task(self._look())
+
+    def __call__(self) -> asyncio.Protocol:
+        """A protocol for the next connection."""
+        if len(self._server.connections) >= MAX_CONNECTIONS:
+            return _Closed()
+        return self._server()
+
+    async def close(self) -> None:
+        """Look no longer."""
+        self._looking.cancel()
+        await asyncio.gather(self._looking, return_exceptions=True)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = self._loop.time()
+            idle = {c for c in self._server.connections if c._current_request is None}
+            self._idle = {c: self._idle.get(c, now) for c in idle}
+            for connection, since in self._idle.items():
+                if now - since > IDLE_SECONDS and connection.transport is not None:
+                    connection.transport.abort()
+
+
+class _Closed(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As in asyncio."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.abort()
 
 
 class HttpServer:
@@ -40,18 +89,30 @@ class HttpServer:
         self._host, self._port = host, port
         app = web.Application(client_max_size=MAX_SDP, middlewares=[doorkeeper(access)])
         app.add_routes(routes)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=1.0,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_FIELD,
+            max_headers=_MAX_HEADERS,
+        )
+        self._doorstep: _Doorstep | None = None
+        self._listener: asyncio.Server | None = None
 
     async def __aenter__(self) -> HttpServer:
         await self._runner.setup()
+        assert self._runner.server is not None  # it is set up
+        self._doorstep = _Doorstep(self._runner.server)
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            self._listener = await loop.create_server(self._doorstep, self._host, self._port)
         except OSError as error:
-            await self._runner.cleanup()
+            await self._stop()
             message = f"cannot listen on {self._host}:{self._port}: {error.strerror}"
             raise UsageError(message) from error
         shown = f"[{self._host}]" if ":" in self._host else self._host
-        self.url = f"http://{shown}:{self._runner.addresses[0][1]}"
+        self.url = f"http://{shown}:{self._listener.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(
@@ -60,6 +121,13 @@ class HttpServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        if self._doorstep is not None:
+            await self._doorstep.close()
         await self._runner.cleanup()
 
 

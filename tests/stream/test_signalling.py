@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -21,6 +23,7 @@ from gistcast.stream.signalling import (
     Peer,
     SessionLimits,
     WhipListener,
+    server,
     whip_connect,
 )
 from gistcast.stream.signalling.guard import RateLimit
@@ -241,3 +244,73 @@ def test_fragments_that_are_none() -> None:
     flood = "a=ice-ufrag:x\na=mid:0\n" + "a=candidate:1\n" * (MAX_CANDIDATES + 1)
     with pytest.raises(CorruptError):
         parse_fragment(flood)
+
+
+async def test_who_never_ends_a_header_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.05)
+    async with serving() as (_, url):
+        port = urlsplit(url).port
+        silent, slow, rested = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        rested[1].write(b"OPTIONS /whip HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert (await rested[0].readline()).startswith(b"HTTP/1.1 204")
+        begun = asyncio.get_running_loop().time()
+        slow[1].write(b"POST /whip HTTP/1.1\r\n")
+
+        async def drip() -> None:
+            while True:
+                slow[1].write(b"X-More: of it\r\n")
+                await asyncio.sleep(0.02)
+
+        dripping = asyncio.create_task(drip())
+        async with asyncio.timeout(10):
+            for reader, _ in (silent, slow, rested):
+                with contextlib.suppress(ConnectionError):
+                    while await reader.read(1000):
+                        pass
+        assert asyncio.get_running_loop().time() - begun < 5
+        dripping.cancel()
+        for _, writer in (silent, slow, rested):
+            writer.close()
+        assert (await ask("OPTIONS", url)).status == 204
+
+
+async def test_a_request_may_take_longer_than_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(server, "_LOOK_SECONDS", 0.05)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield b"v=0"
+            await asyncio.sleep(0.1)
+
+    async with serving() as (_, url):
+        assert (await ask("POST", url, SDP, body())).status == 400
+
+
+async def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    async with serving() as (_, url):
+        port = urlsplit(url).port
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        ended = 0
+        for reader, _ in held:
+            try:
+                async with asyncio.timeout(0.1):
+                    ended += await reader.read(1) == b""
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                ended += 1
+        assert ended == 2
+        for _, writer in held:
+            writer.close()
+        await asyncio.sleep(0.1)
+        assert (await ask("OPTIONS", url)).status == 204
+
+
+async def test_headers_are_limited() -> None:
+    async with serving() as (_, url):
+        assert (await ask("OPTIONS", url, {"X": "x" * 9000})).status == 400
+        assert (await ask("OPTIONS", url, {f"X-{n}": "x" for n in range(80)})).status == 400
