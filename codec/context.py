@@ -26,6 +26,7 @@ class Symbols:
         plan: where everything lies.
         values: int32 (plan.size,), levels.
         magnitude: uint8 (plan.bordered_size,), min(|level|, 31), with borders of zeros.
+        signs: int8 (plan.bordered_size,), levels clipped to -3..3, with borders of zeros.
         points: float32 (plan.size,), reconstruction in steps.
         present: uint8 (groups,), whether the group holds any non-zero.
         signed: `values` per plane and band, (T, band height, band width).
@@ -35,6 +36,7 @@ class Symbols:
         self.plan = make_plan(layout)
         self.values = np.zeros(self.plan.size, np.int32)
         self.magnitude = np.zeros(self.plan.bordered_size, np.uint8)
+        self.signs = np.zeros(self.plan.bordered_size, np.int8)
         self.points = np.zeros(self.plan.size, np.float32)
         self.present = np.zeros(len(layout.groups), np.uint8)
         self.signed = self.plan.views(self.values)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gistcast.codec.clip import MAX_PIXELS, Clip
 from gistcast.codec.errors import CorruptError, LimitError, ModelError
-from gistcast.codec.header import check_tables, parse_header
+from gistcast.codec.header import check_tables, parse_header, residual_tables
 from gistcast.codec.latent import decode_latent
 from gistcast.codec.motion import Motion
 from gistcast.codec.packet import (
@@ -26,7 +26,6 @@ from gistcast.codec.protocol import FloatPlanes, GistModel, Refiner
 from gistcast.codec.quantiser import luma_step
 from gistcast.codec.residual import ResidualDecoder
 from gistcast.codec.sketch import GREY, synthesise
-from gistcast.codec.tables import load_tables
 from gistcast.codec.text import decode_text
 from gistcast.codec.video import Video, decode
 from gistcast.codec.warp import make_warps
@@ -242,8 +241,8 @@ class Decoder:
             return None, None, 0
         quantiser = payloads[0][0]
         while payloads:
-            moving = self.header.version > 1
-            decoder = ResidualDecoder(*size, load_tables(), quantiser, moving=moving)
+            tables, moving = residual_tables(self.header.version), self.header.version > 1
+            decoder = ResidualDecoder(*size, tables, quantiser, moving=moving)
             failed, problem = _decode_layers(decoder, payloads)
             if problem is None:
                 return decoder, quantiser, len(payloads)

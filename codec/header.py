@@ -4,7 +4,7 @@
     [seed:varint]  tables:4  [model:1  weights:4]
 
 `version` is major (high nibble) and minor (low nibble): a reader refuses majors that it does not
-know, and a newer minor only adds chunks that it may skip. Version 1 is read, and no longer
+know, and a newer minor only adds chunks that it may skip. Versions 1 and 2 are read, and no longer
 written. The header has no CRC of its own: every packet's CRC32C covers it.
 """
 
@@ -18,12 +18,12 @@ from functools import lru_cache
 from gistcast.codec.clip import CLIP_FRAMES, MAX_SIDE, check_geometry
 from gistcast.codec.errors import CorruptError, LimitError, ModelError, UsageError
 from gistcast.codec.packet import get_varint, put_varint
-from gistcast.codec.tables import load_tables
+from gistcast.codec.tables import Tables, load_tables
 from gistcast.codec.text import dictionary
 
 MAGIC = b"GST"
-MAJOR, MINOR = 2, 0  #: of the streams that are written
-READABLE = (1, 2)  #: majors that are read
+MAJOR, MINOR = 3, 0  #: of the streams that are written
+READABLE = (1, 2, 3)  #: majors that are read
 MAX_SEED = (1 << 32) - 1
 
 #: Frame rates that cost one byte; append only. Code 0 is followed by numerator and denominator.
@@ -39,10 +39,15 @@ _SEED, _MODEL = 0x04, 0x08
 _KNOWN_FLAGS = 0x0F
 
 
-@lru_cache(maxsize=1)
-def tables_hash() -> bytes:
+def residual_tables(version: int) -> Tables:
+    """The tables of a major version's residual."""
+    return load_tables(1 if version < 3 else 2)
+
+
+@lru_cache(maxsize=3)
+def tables_hash(version: int = MAJOR) -> bytes:
     """First four bytes of SHA-256 over the residual tables' hash and the text dictionary."""
-    return hashlib.sha256(load_tables().hash + dictionary()).digest()[:4]
+    return hashlib.sha256(residual_tables(version).hash + dictionary()).digest()[:4]
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Header:
             out += b"\0" + put_varint(self.fps.numerator) + put_varint(self.fps.denominator)
         if self.seed:
             out += put_varint(self.seed)
-        out += self.tables or tables_hash()
+        out += self.tables or tables_hash(self.version)
         if self.model_id:
             out += bytes([self.model_id]) + self.weights
         return out
@@ -167,8 +172,9 @@ def parse_header(data: bytes) -> tuple[Header, int]:
 
 def check_tables(header: Header) -> None:
     """Raise `ModelError` unless the stream was coded with the tables of this version."""
-    if header.tables != tables_hash():
+    known = tables_hash(header.version)
+    if header.tables != known:
         raise ModelError(
             f"the stream was coded with tables {header.tables.hex()}, "
-            f"this version has {tables_hash().hex()}"
+            f"this version has {known.hex()}"
         )

@@ -19,7 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.layout import Group, Layout
-from gistcast.codec.tables import band_class, detail_class, presence_class, time_class
+from gistcast.codec.tables import (
+    band_class,
+    detail_class,
+    presence_class,
+    sign_class,
+    time_class,
+)
 from gistcast.codec.transform import BandKey
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -38,8 +44,8 @@ GROUP = np.dtype(
             "band",  # and in magnitudes
             *_RELATIVES,
             *(f"{name}_{side}" for name in _RELATIVES for side in ("height", "width")),
-            *("luma", "cb"),
-            *("band_row", "detail_row", "time_row", "presence_row"),
+            *("luma", "cb", "luma_parent", "cb_parent"),
+            *("band_row", "detail_row", "time_row", "presence_row", "sign_row"),
             # numbers of groups whose presence counts
             *("parent_group", "slower_group", "cousin_0", "cousin_1"),
         )
@@ -125,13 +131,27 @@ def _relatives(
     for key in (group.parent, *siblings[:2], last):
         at.append(NOWHERE if key is None else bordered[group.plane, key])
         sides += (0, 0) if key is None else shapes[key]
-    luma = NOWHERE if group.luma is None else bordered[0, group.luma]
-    cb = bordered[1, group.band] if group.plane == 2 else NOWHERE
-    return [*at, *sides, luma, cb]
+    luma = luma_parent = cb = cb_parent = NOWHERE
+    if group.luma is not None:
+        luma = bordered[0, group.luma]
+        if group.parent is not None:
+            level, orientation = group.parent
+            luma_parent = bordered[0, (level + 1, orientation)]
+    if group.plane == 2:
+        cb = bordered[1, group.band]
+        if group.parent is not None:
+            cb_parent = bordered[1, group.parent]
+    return [*at, *sides, luma, cb, luma_parent, cb_parent]
 
 
-def _rows(group: Group) -> tuple[int, int, int, int]:
-    return band_class(group), detail_class(group), time_class(group, 0), presence_class(group)
+def _rows(group: Group) -> tuple[int, ...]:
+    return (
+        band_class(group),
+        detail_class(group),
+        time_class(group, 0),
+        presence_class(group),
+        sign_class(group),
+    )
 
 
 def _presence(group: Group, numbers: Mapping[tuple[int, BandKey, int], int]) -> list[int]:

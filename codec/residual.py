@@ -23,7 +23,7 @@ from gistcast.codec.layout import Group, Layout, make_layout
 from gistcast.codec.motion import Motion, get_motion, put_motion
 from gistcast.codec.quantiser import luma_step, plane_steps
 from gistcast.codec.rangecoder import FlagDecoder, FlagEncoder
-from gistcast.codec.tables import FEATURES, Tables
+from gistcast.codec.tables import FEATURES, PLAIN, SIGNS, Tables, load_tables
 from gistcast.codec.transform import BandKey
 
 if TYPE_CHECKING:
@@ -43,9 +43,11 @@ def state_of(symbols: Symbols, tables: Tables) -> State:
         symbols.plan.groups,
         symbols.values,
         symbols.magnitude,
+        symbols.signs,
         symbols.points,
         symbols.present,
         tables.weights,
+        tables.signs,
         tables.probability,
         tables.presence,
         tables.reconstruction,
@@ -73,6 +75,19 @@ def group_contexts(
     state = state_of(symbols, tables)
     count = group_contexts(state, group.index, phase, quantiser, make_room(), features, logits)
     return features[:count], logits[:count]
+
+
+def group_signs(symbols: Symbols, group: Group) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+    """Inputs (n, 54) of the sign network for the levels of a group, in raster order, and whether
+    each was negative: what the tables learn from. To be asked for in coding order."""
+    from gistcast.codec.kernels.residual import group_signs
+
+    levels = symbols.signed[group.plane][group.band][group.start : group.stop]
+    count = int(np.count_nonzero(levels))
+    around, negative = np.zeros((count, SIGNS + PLAIN), np.int8), np.zeros(count, np.uint8)
+    if count:
+        group_signs(state_of(symbols, load_tables()), group.index, around, negative)
+    return around, negative
 
 
 # --- encoder -----------------------------------------------------------------------------------
@@ -164,13 +179,14 @@ class Chosen:
     def layer(self, start: int, stop: int) -> bytes:
         """Range-coded bytes of the groups start..stop-1."""
         from gistcast.codec.kernels.choice import count_flags, put_groups
+        from gistcast.codec.kernels.network import make_room
 
         whole = FlagEncoder()
         if start == 0:
             put_motion(whole, self.motion)
         count = count_flags(self._state, start, stop)
         flags, chances = np.empty(count, np.uint8), np.empty(count, np.uint16)
-        put_groups(self._state, start, stop, self._outcome, flags, chances)
+        put_groups(self._state, start, stop, self._outcome, make_room(), flags, chances)
         whole.put(flags, chances)
         return whole.finish()
 
@@ -241,6 +257,7 @@ class ResidualDecoder:
             self._next,
             stop,
             self._quantiser,
+            not self._tables.signs.known,
             self._room,
             source.state,
             source.data,

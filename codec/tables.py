@@ -9,6 +9,9 @@ that bound. The network itself is `kernels/network.py`.
 
 The three logits are of: non-zero; magnitude > 1 given non-zero; magnitude > k + 1 given > k,
 for k >= 1.
+
+A second network of the same make gives the logit of a minus from the signs around: it is taken
+twice, with all signs as they are and turned round, and the difference counts.
 """
 
 from __future__ import annotations
@@ -36,7 +39,10 @@ WEIGHT_UNIT = 64.0
 ACTIVATION_MAX = 255.0
 RECONSTRUCTION_BUCKETS = 8
 
-_TABLES = Path(__file__).parent / "tables" / "residual-1.safetensors"
+SIGNS, PLAIN = 48, 6  #: inputs of the sign network: signed ones, then those that have no sign
+LARGEST_SIGNED = 3  #: signed inputs are clipped to -3..3
+
+_FOLDER = Path(__file__).parent / "tables"
 
 
 def band_class(group: Group) -> int:
@@ -77,6 +83,15 @@ def presence_class(group: Group) -> int:
 PRESENCE_CLASSES = 2 * 3 * (MAX_RANK + 1) * (MAX_TEMPORAL_GROUP + 1)
 
 
+def sign_class(group: Group) -> int:
+    """Row of the sign table: plane (3) x rank (8) x orientation (4) x time (6)."""
+    place = (group.plane * (MAX_RANK + 1) + group.rank) * 4 + group.band[1]
+    return place * (MAX_TEMPORAL_GROUP + 1) + group.temporal
+
+
+SIGN_CLASSES = 3 * (MAX_RANK + 1) * 4 * (MAX_TEMPORAL_GROUP + 1)
+
+
 class Weights(NamedTuple):
     """Integers of the network, all int32: layers (inputs, 32), where 0 stands for a 24th feature;
     the last one (3, 32); rows of biases by class."""
@@ -91,9 +106,26 @@ class Weights(NamedTuple):
     output_bias: I32
 
 
+class SignWeights(NamedTuple):
+    """Integers of the sign network, all int32: layers (54, 32), (32, 32) and (32,), the first one
+    times 16, so that its inputs count in whole levels; rows of biases by class. Without rows where
+    signs are not predicted."""
+
+    sign_input_weights: I32
+    sign_rows: I32
+    sign_hidden_weights: I32
+    sign_hidden_bias: I32
+    sign_output_weights: I32
+
+    @property
+    def known(self) -> bool:
+        """Whether signs are predicted."""
+        return self.sign_input_weights.size > 0
+
+
 @dataclass(frozen=True)
 class Tables:
-    """The network and the tables that its logits pick from.
+    """The networks and the tables that their logits pick from.
 
     Attributes:
         hash: first four bytes of the SHA-256 of the file.
@@ -108,9 +140,12 @@ class Tables:
     probability: NDArray[np.uint16]
     presence: NDArray[np.uint16]
     reconstruction: NDArray[np.int8]
+    signs: SignWeights
 
 
-def _check_exact(weights: NDArray[np.int16], bias: NDArray[np.int32], largest: float) -> None:
+def _check_exact(
+    weights: NDArray[np.signedinteger[Any]], bias: NDArray[np.int32], largest: float
+) -> None:
     bound = np.abs(weights.astype(np.int64)).sum(0) * largest + np.abs(bias.astype(np.int64)).max(0)
     if bound.max() >= 1 << 24:
         raise ModelError("residual tables break the exactness bound of 2**24")
@@ -123,6 +158,40 @@ def _weights(raw: dict[str, NDArray[Any]]) -> Weights:
     return Weights(**{name: np.ascontiguousarray(a, np.int32) for name, a in arrays.items()})
 
 
+def _sign_weights(raw: dict[str, NDArray[Any]]) -> SignWeights:
+    if "sign_rows" not in raw:
+        none, empty = np.zeros((0, HIDDEN), np.int32), np.zeros(0, np.int32)
+        return SignWeights(none, none, none, empty, empty)
+    arrays = {name: raw[name].astype(np.int32) for name in SignWeights._fields}
+    arrays["sign_input_weights"] *= 16
+    return SignWeights(**arrays)
+
+
+_ROWS = {
+    "band_rows": (BAND_CLASSES, HIDDEN),
+    "detail_rows": (DETAIL_CLASSES, HIDDEN),
+    "time_rows": (TIME_CLASSES, HIDDEN),
+}
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "input_weights": (FEATURES, HIDDEN),
+    **_ROWS,
+    "hidden_weights": (HIDDEN, HIDDEN),
+    "hidden_bias": (HIDDEN,),
+    "output_weights": (HIDDEN, 3),
+    "output_bias": (3,),
+    "probability": (2 * LOGIT_LIMIT,),
+    "presence": (PRESENCE_CLASSES, PRESENCE_CONTEXTS),
+    "reconstruction": (RECONSTRUCTION_BUCKETS, 3),
+}
+_SIGN_SHAPES: dict[str, tuple[int, ...]] = {
+    "sign_input_weights": (SIGNS + PLAIN, HIDDEN),
+    "sign_rows": (SIGN_CLASSES, HIDDEN),
+    "sign_hidden_weights": (HIDDEN, HIDDEN),
+    "sign_hidden_bias": (HIDDEN,),
+    "sign_output_weights": (HIDDEN,),
+}
+
+
 def parse_tables(data: bytes) -> Tables:
     """Build `Tables` from the bytes of a safetensors file.
 
@@ -131,22 +200,7 @@ def parse_tables(data: bytes) -> Tables:
     """
     try:
         raw = parse_safetensors(data)
-        rows = {
-            "band_rows": (BAND_CLASSES, HIDDEN),
-            "detail_rows": (DETAIL_CLASSES, HIDDEN),
-            "time_rows": (TIME_CLASSES, HIDDEN),
-        }
-        shapes = {
-            "input_weights": (FEATURES, HIDDEN),
-            **rows,
-            "hidden_weights": (HIDDEN, HIDDEN),
-            "hidden_bias": (HIDDEN,),
-            "output_weights": (HIDDEN, 3),
-            "output_bias": (3,),
-            "probability": (2 * LOGIT_LIMIT,),
-            "presence": (PRESENCE_CLASSES, PRESENCE_CONTEXTS),
-            "reconstruction": (RECONSTRUCTION_BUCKETS, 3),
-        }
+        shapes = _SHAPES | (_SIGN_SHAPES if "sign_rows" in raw else {})
         for name, shape in shapes.items():
             if raw[name].shape != shape or raw[name].dtype.kind not in "iu":
                 raise ModelError(f"residual table {name} is {raw[name].shape}, not {shape}")
@@ -154,22 +208,37 @@ def parse_tables(data: bytes) -> Tables:
             raise ModelError("residual tables hold a probability of zero")
     except (KeyError, IndexError, ValueError, OSError, SafetensorError) as error:
         raise ModelError(f"residual tables cannot be read: {error}") from error
-    worst_rows = sum(np.abs(raw[name].astype(np.int64)).max(0) for name in rows)
+    worst_rows = sum(np.abs(raw[name].astype(np.int64)).max(0) for name in _ROWS)
     _check_exact(raw["input_weights"], worst_rows, 64)
     _check_exact(raw["hidden_weights"], raw["hidden_bias"], ACTIVATION_MAX)
     _check_exact(raw["output_weights"], raw["output_bias"], ACTIVATION_MAX)
+    signs = _sign_weights(raw)
+    if signs.known:
+        _check_exact(signs.sign_input_weights, signs.sign_rows, LARGEST_SIGNED)
+        _check_exact(raw["sign_hidden_weights"], raw["sign_hidden_bias"], ACTIVATION_MAX)
+        _check_exact(raw["sign_output_weights"], np.zeros(1, np.int32), 2 * ACTIVATION_MAX)
     return Tables(
         hash=hashlib.sha256(data).digest()[:4],
         weights=_weights(raw),
         probability=raw["probability"],
         presence=raw["presence"],
         reconstruction=raw["reconstruction"],
+        signs=signs,
     )
 
 
-@lru_cache(maxsize=1)
-def load_tables() -> Tables:
-    """The tables shipped with this version."""
-    if not _TABLES.is_file():
-        raise ModelError(f"residual tables are missing: {_TABLES.name}")
-    return parse_tables(_TABLES.read_bytes())
+NEWEST = 2  #: edition of the tables that streams are written with
+
+
+def path_of(edition: int) -> Path:
+    """Where an edition of the tables lies."""
+    return _FOLDER / f"residual-{edition}.safetensors"
+
+
+@lru_cache(maxsize=2)
+def load_tables(edition: int = NEWEST) -> Tables:
+    """The tables shipped with this version: edition 1 without the sign network, or 2."""
+    path = path_of(edition)
+    if not path.is_file():
+        raise ModelError(f"residual tables are missing: {path.name}")
+    return parse_tables(path.read_bytes())

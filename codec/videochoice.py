@@ -76,7 +76,8 @@ def _polishing(clip: Clip, settings: EncodeSettings) -> int | None:
     """SVT-AV1's preset for the winner of a search; None where there is no time for it."""
     if settings.preset == "slow":
         return 1
-    return 2 if clip.width * clip.height <= 96 * 96 else None
+    area = clip.width * clip.height
+    return 2 if area <= 96 * 96 else 3 if area <= 128 * 128 else None
 
 
 class VideoTrials:
@@ -224,10 +225,16 @@ class Choice:
             for kept in _arms(self._clip, self._settings, size)
             for shift in shifts
         ]
+        winner: VideoTrial | None = None
         with ThreadPoolExecutor(2) as pool:  # SVT-AV1 is given one thread each
             for video in pool.map(lambda one: self._videos.at(*one), tried):
-                if video is not None:
-                    best = min(best, _as_trial(video, trial), key=self._cost)
+                if video is None or self._cost(_as_trial(video, trial)) >= self._cost(best):
+                    continue
+                best, winner = _as_trial(video, trial), video
+        if winner is not None and self._finer is not None:
+            video = self._finer.at(winner.kept, winner.crf)
+            if video is not None:
+                best = min(best, _as_trial(video, trial), key=self._cost)
         return best
 
     def within(self, trials: Trials, trial: Trial, budget: int) -> Trial:

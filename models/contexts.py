@@ -62,7 +62,7 @@ class _Floor(torch.autograd.Function):
         return grad
 
 
-def _rounded(w: Tensor) -> Tensor:
+def rounded(w: Tensor) -> Tensor:
     return w + (torch.round(w * 64) / 64 - w).detach()
 
 
@@ -85,13 +85,13 @@ class _Network(nn.Module):
         """uint8 rows (n, >= 26) -> logits (n, 3)."""
         features = rows[:, :FEATURES].float() / 16
         band, detail, at = (rows[:, FEATURES + k].long() for k in range(3))
-        bias = _rounded(self.band)[band] + _rounded(self.detail)[detail] + _rounded(self.time)[at]
-        hidden = _activate(features @ _rounded(self.first) + bias)
-        hidden = _activate(hidden @ _rounded(self.second) + _rounded(self.second_bias))
-        return hidden @ _rounded(self.last) + _rounded(self.last_bias)
+        bias = rounded(self.band)[band] + rounded(self.detail)[detail] + rounded(self.time)[at]
+        hidden = activate(features @ rounded(self.first) + bias)
+        hidden = activate(hidden @ rounded(self.second) + rounded(self.second_bias))
+        return hidden @ rounded(self.last) + rounded(self.last_bias)
 
 
-def _activate(z: Tensor) -> Tensor:
+def activate(z: Tensor) -> Tensor:
     floored: Tensor = _Floor.apply(z)  # type: ignore[no-untyped-call]
     return floored.clamp(0, 255 / 16)
 
@@ -214,11 +214,11 @@ def _export(network: _Network, presence: NDArray[np.uint16], offsets: NDArray[np
     logit = np.arange(-integer.LOGIT_LIMIT, integer.LOGIT_LIMIT) + 0.5
     p = np.clip(np.rint(65536 / (1 + np.exp(-logit / 16))), 1, 65535).astype(np.uint16)
     bias = {
-        "band_rows": grid(_rounded(network.band), 1024),
-        "detail_rows": grid(_rounded(network.detail), 1024),
-        "time_rows": grid(_rounded(network.time), 1024),
-        "hidden_bias": grid(_rounded(network.second_bias), 1024),
-        "output_bias": grid(_rounded(network.last_bias), 1024),
+        "band_rows": grid(rounded(network.band), 1024),
+        "detail_rows": grid(rounded(network.detail), 1024),
+        "time_rows": grid(rounded(network.time), 1024),
+        "hidden_bias": grid(rounded(network.second_bias), 1024),
+        "output_bias": grid(rounded(network.last_bias), 1024),
     }
     weights = {
         "input_weights": grid(network.first, 64).astype(np.int16),

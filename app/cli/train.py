@@ -13,6 +13,7 @@ EPILOG = """DATA is a folder with train/, val/, stills/ and manifest.json.
 
 examples:
   gistcast train tables DATA/train -o tables.safetensors
+  gistcast train signs DATA/train -o codec/tables/residual-2.safetensors
   gistcast train video-tables DATA/train -o video.safetensors --check DATA/val
   gistcast train gist DATA --minutes 20 --export gist.safetensors
   gistcast train refiner DATA --minutes 9 --plan 27 --out run
@@ -34,6 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     _add_tables(stages.add_parser("tables", help="the residual's probability model"))
+    _add_signs(stages.add_parser("signs", help="the network of the residual's signs"))
     _add_video_tables(stages.add_parser("video-tables", help="the model of AV1's frame headers"))
     _add_gist(stages.add_parser("gist", help="stage 1"))
     _add_refiner(stages.add_parser("refiner", help="stage 2"))
@@ -49,6 +51,15 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--limit", type=int, help="use only so many clips")
     parser.set_defaults(run=run_tables)
+
+
+def _add_signs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("videos", type=Path, help="folder of training videos (*.mp4)")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
+    parser.add_argument("--base", type=Path, help="tables to add it to (those of edition 1)")
+    parser.add_argument("--steps", type=int, default=15000, help="length of the schedule")
+    parser.add_argument("--limit", type=int, help="clips to use, for a quick trial")
+    parser.set_defaults(run=run_signs)
 
 
 def _add_video_tables(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +130,16 @@ def run_tables(args: argparse.Namespace) -> None:
         rounds=args.rounds,
         steps=args.steps,
         limit=args.limit,
+    )
+
+
+def run_signs(args: argparse.Namespace) -> None:
+    """Train the network of the residual's signs."""
+    from gistcast.codec.tables import path_of
+    from gistcast.models.signs import train_signs
+
+    train_signs(
+        args.videos, args.base or path_of(1), args.output, steps=args.steps, limit=args.limit
     )
 
 

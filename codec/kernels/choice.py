@@ -15,7 +15,8 @@ from gistcast.codec.kernels.context import of_group, of_position
 from gistcast.codec.kernels.levels import flags_of_level, put_levels
 from gistcast.codec.kernels.network import Room, logits, set_bias
 from gistcast.codec.kernels.range import U8, U16
-from gistcast.codec.kernels.residual import F32, I16, State, keep, point, presence
+from gistcast.codec.kernels.residual import F32, I16, Geometry, State, keep, point, presence
+from gistcast.codec.kernels.signs import put_sign, sign_logit
 from gistcast.codec.quantiser import MAX_MAGNITUDE, UNARY
 
 F64 = NDArray[np.float64]
@@ -23,7 +24,8 @@ F64 = NDArray[np.float64]
 # least bits that a level, and all that a group holds, are taken to cost by the fast choice
 _FAST_LEVEL_BITS, _FAST_GROUP_BITS = 4.0, 8.0
 
-_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_ZERO, _HALF = np.float32(0), np.float32(0.5)
+_SIGN = np.float32(0.8)  # bits of a sign, for the choice: about what it costs in the mean
 
 
 class Costs(NamedTuple):
@@ -57,7 +59,7 @@ def _escape_bits(magnitude: int) -> int:
 def _level_cost(costs: Costs, magnitude: int, found: I16) -> float:
     """Bits of a magnitude above 0 with its sign, for the choice: rounded as float32 is."""
     second, further = _further_bits(costs.one, costs.zero, magnitude, found[1], found[2])
-    bits = costs.one[found[0]] + _ONE
+    bits = costs.one[found[0]] + _SIGN
     bits = np.float32(bits + second)
     bits = np.float32(np.float64(bits) + further)
     return np.float32(np.float64(bits) + _escape_bits(magnitude))
@@ -65,13 +67,13 @@ def _level_cost(costs: Costs, magnitude: int, found: I16) -> float:
 
 @part
 def _exact_bits(costs: Costs, magnitude: int, found: I16) -> float:
-    """Bits of a magnitude with its sign."""
+    """Bits of a magnitude without its sign."""
     if magnitude == 0:
         return costs.exact_zero[found[0]]
     second, further = _further_bits(
         costs.exact_one, costs.exact_zero, magnitude, found[1], found[2]
     )
-    return costs.exact_one[found[0]] + 1.0 + second + further + _escape_bits(magnitude)
+    return costs.exact_one[found[0]] + second + further + _escape_bits(magnitude)
 
 
 @part
@@ -175,9 +177,47 @@ def _choose_group(
                     bits += _exact_bits(costs, size, found)
                 if gain <= 0.0:
                     return False
+    if any_ and state.sign_weights.sign_rows.size:
+        bits += _sign_bits(state, group, costs, room)
     outcome.distortion[number] = distortion
     outcome.bits[number] = bits
     return any_
+
+
+@part
+def _sign_bits(state: State, group: Geometry, costs: Costs, room: Room) -> float:
+    """Put the signs of a group in their places; their bits."""
+    bits = 0.0
+    for t in range(group.start, group.stop):
+        for y in range(group.height):
+            line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
+            flat = group.values + (t * group.height + y) * group.width
+            for x in range(group.width):
+                value = state.values[flat + x]
+                if value:
+                    logit = sign_logit(
+                        group, state.sign_weights, state.signs, state.magnitude, t, y, x, room
+                    )
+                    bits += costs.exact_one[logit] if value < 0 else costs.exact_zero[logit]
+                    put_sign(state.signs, line + x, abs(value), value < 0)
+    return bits
+
+
+@part
+def _put_signs(state: State, group: Geometry, room: Room, flags: U8, chances: U16, at: int) -> int:
+    """Flags of a group's signs and their probabilities, from index `at`; returns the next one."""
+    for t in range(group.start, group.stop):
+        for y in range(group.height):
+            flat = group.values + (t * group.height + y) * group.width
+            for x in range(group.width):
+                value = state.values[flat + x]
+                if value:
+                    logit = sign_logit(
+                        group, state.sign_weights, state.signs, state.magnitude, t, y, x, room
+                    )
+                    flags[at], chances[at] = value < 0, state.probability[logit]
+                    at += 1
+    return at
 
 
 @part
@@ -251,7 +291,13 @@ def count_flags(state: State, first: int, last: int) -> int:
 
 @kernel
 def put_groups(
-    state: State, first: int, last: int, outcome: Outcome, flags: U8, chances: U16
+    state: State,
+    first: int,
+    last: int,
+    outcome: Outcome,
+    room: Room,
+    flags: U8,
+    chances: U16,
 ) -> None:
     """The flags of the groups first..last-1 and their probabilities."""
     done = 0
@@ -275,3 +321,4 @@ def put_groups(
                             found[row, c] = outcome.logits[flat + x, c]
                         row += 1
             done = put_levels(values, found, row, state.probability, open_, flags, chances, done)
+        done = _put_signs(state, group, room, flags, chances, done)

@@ -1,4 +1,4 @@
-"""Levels of one phase of a group <-> flags: `docs/bitstream.md`, sections 13.2 and 13.3.
+"""Magnitudes of one phase of a group <-> flags: `docs/bitstream.md`, sections 13.2 and 13.3.
 
 logits (n, 3) + range decoder --flag by flag--> values (n,)
 values (n,) + logits --> flags and their probabilities, in the same order
@@ -36,11 +36,19 @@ def _read_escape(state: U64, data: U8) -> int:
 
 @part
 def read_levels(
-    state: U64, data: U8, logits: I16, count: int, probability: U16, values: I32, open_: I64
+    state: U64,
+    data: U8,
+    logits: I16,
+    count: int,
+    probability: U16,
+    signed: bool,
+    values: I32,
+    open_: I64,
 ) -> bool:
     """The next `count` levels; whether all numbers are in range.
 
     Args:
+        signed: whether signs lie between the flags, as they did before version 3.
         open_: room for as many indices.
     """
     nonzero = 0
@@ -49,7 +57,7 @@ def read_levels(
         if values[k]:
             open_[nonzero] = k
             nonzero += 1
-    for n in range(nonzero):
+    for n in range(nonzero if signed else 0):
         values[open_[n]] = -1 if read_flag(state, data, HALF) else 1
     left = 0
     for n in range(nonzero):
@@ -97,7 +105,7 @@ def _put_escape(flags: U8, chances: U16, at: int, number: int) -> int:
 
 @part
 def flags_of_level(magnitude: int) -> int:
-    """How many flags code a level of this magnitude."""
+    """How many flags code a level of this magnitude, its sign among them."""
     if magnitude == 0:
         return 1
     count = 3 + min(magnitude - 1, UNARY - 1)
@@ -120,7 +128,7 @@ def put_levels(
     chances: U16,
     at: int,
 ) -> int:
-    """Flags of `count` levels and their probabilities, from index `at`; returns the next index.
+    """Flags of `count` magnitudes and their probabilities, from index `at`; returns the next one.
 
     Args:
         open_: room for `count` indices.
@@ -131,8 +139,6 @@ def put_levels(
         if values[k]:
             open_[left] = k
             left += 1
-    for n in range(left):
-        at = _put(flags, chances, at, 1 if values[open_[n]] < 0 else 0, HALF)
     for threshold in range(1, UNARY + 1):
         still, column = 0, min(threshold, 2)
         for n in range(left):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gistcast.codec.context import FEATURES
 from gistcast.codec.kernels.compiled import part
-from gistcast.codec.tables import ACTIVATION_MAX, HIDDEN, LOGIT_LIMIT, Weights
+from gistcast.codec.tables import ACTIVATION_MAX, HIDDEN, LOGIT_LIMIT, PLAIN, SIGNS, Weights
 
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
@@ -24,9 +24,11 @@ _NONE, _ONE = np.int32(0), np.int32(1)
 
 
 class Room(NamedTuple):
-    """Where the network works: inputs, uint8 (24,), and rows of 32."""
+    """Where the networks work: inputs, uint8 (24,) and int32 (54,), and rows of 32."""
 
     features: U8
+    around: I32
+    odd: I32
     bias: I32
     z: I32
     first: U8
@@ -37,6 +39,8 @@ def make_room() -> Room:
     """Room for one thread."""
     return Room(
         np.zeros(FEATURES + 1, np.uint8),
+        np.zeros(SIGNS + PLAIN, np.int32),
+        np.zeros(HIDDEN, np.int32),
         np.zeros(HIDDEN, np.int32),
         np.zeros(HIDDEN, np.int32),
         np.zeros(HIDDEN, np.uint8),
@@ -57,7 +61,7 @@ def set_bias(group: Geometry, weights: Weights, phase: int, t: int, bias: I32) -
 
 
 @part
-def _add_rows(inputs: U8, count: int, weights: I32, z: I32) -> None:
+def add_rows(inputs: U8, count: int, weights: I32, z: I32) -> None:
     """z += inputs @ weights, for an even number of inputs, many of them 0. By pairs: that fills
     the processor's vectors."""
     for i in range(0, count, 2):
@@ -68,7 +72,7 @@ def _add_rows(inputs: U8, count: int, weights: I32, z: I32) -> None:
 
 
 @part
-def _activate(z: I32, out: U8) -> None:
+def activate(z: I32, out: U8) -> None:
     """clip(floor(z / 64), 0, 255)."""
     for j in range(z.size):
         out[j] = min(max(z[j] >> 6, _NONE), _TOP)
@@ -80,12 +84,12 @@ def logits(room: Room, weights: Weights, out: I16, row: int) -> None:
     z = room.z
     for j in range(z.size):
         z[j] = room.bias[j]
-    _add_rows(room.features, FEATURES + 1, weights.input_weights, z)
-    _activate(z, room.first)
+    add_rows(room.features, FEATURES + 1, weights.input_weights, z)
+    activate(z, room.first)
     for j in range(z.size):
         z[j] = weights.hidden_bias[j]
-    _add_rows(room.first, HIDDEN, weights.hidden_weights, z)
-    _activate(z, room.second)
+    add_rows(room.first, HIDDEN, weights.hidden_weights, z)
+    activate(z, room.second)
     for c in range(3):
         total = weights.output_bias[c]
         for j in range(z.size):

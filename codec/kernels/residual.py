@@ -1,6 +1,7 @@
 """The groups of a residual, one after the other, as the decoder reads them.
 
-group --phase 0, phase 1--> features --network--> logits --range coder--> levels
+group --phase 0, phase 1--> features --network--> logits --range coder--> magnitudes
+magnitudes, signs around --sign network--> logit of a minus --range coder--> levels
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from gistcast.codec.kernels.context import of_group, of_position
 from gistcast.codec.kernels.levels import read_levels
 from gistcast.codec.kernels.network import Room, logits, set_bias
 from gistcast.codec.kernels.range import DAMAGED, U8, U16, U64, read_flag
-from gistcast.codec.tables import LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, Weights
+from gistcast.codec.kernels.signs import features_of_sign, put_sign, sign_logit
+from gistcast.codec.tables import LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, SignWeights, Weights
 
 I8 = NDArray[np.int8]
 I16 = NDArray[np.int16]
@@ -34,9 +36,11 @@ class State(NamedTuple):
     groups: NDArray[Any]
     values: I32
     magnitude: U8
+    signs: I8
     points: F32
     present: U8
     weights: Weights
+    sign_weights: SignWeights
     probability: U16
     presence: U16
     reconstruction: I8
@@ -109,11 +113,42 @@ def _store(state: State, group: Geometry, phase: int, values: I32, found: I16) -
                 row += 1
 
 
+@part
+def _read_signs(state: State, group: Geometry, room: Room, coder: U64, data: U8) -> None:
+    """Give the levels of a group, all above 0 so far, their signs."""
+    for t in range(group.start, group.stop):
+        for y in range(group.height):
+            line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
+            flat = group.values + (t * group.height + y) * group.width
+            for x in range(group.width):
+                value = state.values[flat + x]
+                if value:
+                    logit = sign_logit(
+                        group, state.sign_weights, state.signs, state.magnitude, t, y, x, room
+                    )
+                    negative = read_flag(coder, data, state.probability[logit]) == 1
+                    put_sign(state.signs, line + x, value, negative)
+                    if negative:
+                        state.values[flat + x] = -value
+                        state.points[flat + x] = -state.points[flat + x]
+
+
 @kernel
 def decode_groups(
-    state: State, first: int, last: int, quantiser: int, room: Room, coder: U64, data: U8
+    state: State,
+    first: int,
+    last: int,
+    quantiser: int,
+    signed: bool,
+    room: Room,
+    coder: U64,
+    data: U8,
 ) -> int:
-    """Decode the groups first..last-1: SOUND, BROKEN or OUT_OF_RANGE."""
+    """Decode the groups first..last-1: SOUND, BROKEN or OUT_OF_RANGE.
+
+    Args:
+        signed: whether signs are coded as they were before version 3.
+    """
     for number in range(first, last):
         group = state.groups[number]
         state.present[number] = read_flag(coder, data, presence(state, group))
@@ -126,12 +161,14 @@ def decode_groups(
         open_ = np.empty(most, np.int64)
         for phase in range(2):
             count = phase_logits(state, group, phase, slower, energy, room, found)
-            good = read_levels(coder, data, found, count, state.probability, values, open_)
+            good = read_levels(coder, data, found, count, state.probability, signed, values, open_)
             if coder[DAMAGED]:
                 return BROKEN
             if not good:
                 return OUT_OF_RANGE
             _store(state, group, phase, values, found)
+        if not signed:
+            _read_signs(state, group, room, coder, data)
     return BROKEN if coder[DAMAGED] else SOUND
 
 
@@ -157,4 +194,25 @@ def group_contexts(
                 for feature in range(features.shape[1]):
                     features[row, feature] = room.features[feature]
                 row += 1
+    return count
+
+
+@kernel
+def group_signs(state: State, number: int, around: I8, negative: U8) -> int:
+    """Inputs (n, 54) and outcome (n,) of the sign network for the levels of a group, whose signs
+    are put in their places; returns how many."""
+    group = state.groups[number]
+    room, count = np.empty(around.shape[1], np.int32), 0
+    for t in range(group.start, group.stop):
+        for y in range(group.height):
+            line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
+            flat = group.values + (t * group.height + y) * group.width
+            for x in range(group.width):
+                value = state.values[flat + x]
+                if value:
+                    features_of_sign(group, state.signs, state.magnitude, t, y, x, room)
+                    around[count] = room
+                    negative[count] = value < 0
+                    count += 1
+                    put_sign(state.signs, line + x, abs(value), value < 0)
     return count

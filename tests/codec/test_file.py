@@ -84,7 +84,7 @@ def test_header(w: int, h: int, fps: Fraction, clip: int, seed: int, model: int)
         (b"", "magic"),
         (b"RIFF....", "magic"),
         (b"GST\x10", "version"),
-        (b"GST\x30\x02@@\x02abcd", "version"),
+        (b"GST\x40\x02@@\x02abcd", "version"),
         (b"GST\x00\x02@@\x02abcd", "version"),
         (b"GST\x10\xf2@@\x02abcd", "flags"),
         (b"GST\x10\x02\xff\xff\x7f@\x02abcd", "width"),

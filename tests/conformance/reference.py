@@ -1,4 +1,4 @@
-"""A second decoder of formats 1.0 and 2.0, from bytes to symbols, written from `docs/bitstream.md`.
+"""A second decoder of formats 1.0 to 3.0, from bytes to symbols, written from `docs/bitstream.md`.
 
 Slow on purpose: integers, lists and loops, one coefficient at a time; of the standard library,
 zlib inflates text and json reads the head of the tables file. It shares nothing with gistcast,
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from reference_bytes import CorruptInputError, RangeDecoder, need, read_clips, varint
-from reference_context import Band, Context, Group, Layout, Levels, Tables
+from reference_context import Band, Context, Group, Layout, Levels, Signs, Tables
 from reference_motion import Motion, margins, read_golomb, read_motion
 from reference_video import AV1Decoder, Rows, Units, VideoTables, decode_video
 
@@ -113,11 +113,12 @@ def decode_latent(payload: bytes, frequencies: Sequence[Sequence[int]]) -> list[
     return values
 
 
-def read_phase(coder: RangeDecoder, chances: list[tuple[int, int, int]]) -> list[int]:
-    """Section 13.2: levels of one phase from the probabilities of its positions."""
+def read_phase(coder: RangeDecoder, chances: list[tuple[int, int, int]], signed: bool) -> list[int]:
+    """Section 13.2: levels of one phase from the probabilities of its positions; their magnitudes
+    alone, unless `signed`, as before version 3 (section 18)."""
     levels = [coder.flag(p[0]) for p in chances]
     found = [i for i, level in enumerate(levels) if level]
-    minus = {i for i in found if coder.flag(32768)}
+    minus = {i for i in found if signed and coder.flag(32768)}
     open_ = [i for i in found if coder.flag(chances[i][1])]
     for i in open_:
         levels[i] = 2
@@ -133,7 +134,7 @@ def read_phase(coder: RangeDecoder, chances: list[tuple[int, int, int]]) -> list
 def read_group(
     coder: RangeDecoder, levels: Levels, group: Group, tables: Tables, quantiser: int
 ) -> None:
-    """Section 13.2: presence flag and, if it is 1, both phases."""
+    """Section 13.2: presence flag and, if it is 1, both phases and the signs."""
     row, column = levels.presence_context(group)
     band, frames = (group.level, group.orientation), levels.layout.frames
     if not coder.flag(tables.rows["presence"][row][column]):
@@ -149,9 +150,22 @@ def read_group(
                 for x in range((t + y + phase) % 2, width, 2):
                     places.append((t, y, x))
                     chances.append(tables.probabilities(context.features(phase, t, y, x), bias))
-        for (t, y, x), level in zip(places, read_phase(coder, chances), strict=True):
+        found = read_phase(coder, chances, not tables.predicts_signs)
+        for (t, y, x), level in zip(places, found, strict=True):
             levels.signed[group.plane][band][t][y][x] = level
             levels.magnitude[group.plane][band][t][y][x] = min(31, abs(level))
+    if tables.predicts_signs:
+        read_signs(coder, levels, group, tables)
+
+
+def read_signs(coder: RangeDecoder, levels: Levels, group: Group, tables: Tables) -> None:
+    """Section 13.2: the signs of a group, all of whose levels are positive so far."""
+    signs, band = Signs(levels, group), (group.level, group.orientation)
+    for t in range(group.start, group.stop):
+        for y, row in enumerate(levels.signed[group.plane][band][t]):
+            for x, level in enumerate(row):
+                if level and coder.flag(tables.minus(signs.inputs(t, y, x), group)):
+                    row[x] = -level
 
 
 @dataclass

@@ -58,7 +58,7 @@ class Header(NamedTuple):
 
 def read_header(data: bytes) -> Header:
     """Section 3."""
-    need(data[:3] == b"GST" and len(data) >= 5 and data[3] >> 4 in (1, 2), "version")
+    need(data[:3] == b"GST" and len(data) >= 5 and data[3] >> 4 in (1, 2, 3), "version")
     flags = data[4]
     need(flags < 16 and flags & 3 != 3, "unknown flags")
     width, at = varint(data, 5, 4096)

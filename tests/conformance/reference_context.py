@@ -108,6 +108,7 @@ class Tables:
             list(zip(*self.rows[f"{layer}_weights"], strict=True))
             for layer in ("input", "hidden", "output")
         ]
+        self.predicts_signs = "sign_rows" in self.rows
 
     def probabilities(self, features: list[int], bias: list[int]) -> tuple[int, int, int]:
         """Of the three flags, in 1/65536 (section 11.3)."""
@@ -120,6 +121,26 @@ class Tables:
         table = self.rows["probability"][0]
         a, b, c = (table[176 + min(175, max(-176, v))] for v in z)
         return a, b, c
+
+    def minus(self, inputs: list[int], group: Group) -> int:
+        """Probability of a minus, in 1/65536 (section 11.4)."""
+        rows = self.rows
+        place = (group.plane * 8 + group.rank) * 4 + group.orientation
+        even, odd = list(rows["sign_rows"][place * 6 + group.temporal]), [0] * 32
+        for i, value in enumerate(inputs):
+            for j, weight in enumerate(rows["sign_input_weights"][i]):
+                if i < 48:
+                    odd[j] += 16 * value * weight
+                else:
+                    even[j] += 16 * value * weight
+        total = 0
+        for turn in (1, -1):
+            a = [min(255, max(0, e + turn * o >> 6)) for e, o in zip(even, odd, strict=True)]
+            columns = zip(*rows["sign_hidden_weights"], strict=True)
+            for j, column in enumerate(columns):
+                z = rows["sign_hidden_bias"][0][j] + sum(map(mul, a, column))
+                total += turn * min(255, max(0, z >> 6)) * rows["sign_output_weights"][0][j]
+        return rows["probability"][0][176 + min(175, max(-176, total >> 6))]
 
     def bias(self, group: Group, frames: int, phase: int, t: int) -> list[int]:
         """Sum of the class rows for temporal plane t (section 11.2)."""
@@ -250,3 +271,52 @@ class Context:
             f[21] = log(pick(band[t], y - 1, x) + pick(band[t], y + 1, x))
             f[22] = log(sum(band[s][y][x] for s in (t - 1, t + 1) if start <= s < stop))
         return f
+
+
+class Signs:
+    """Inputs of the sign network for one group (section 12.1)."""
+
+    def __init__(self, levels: Levels, group: Group) -> None:
+        self._levels, self._group = levels, group
+        self._parent, self._luma = levels.layout.parent(group), levels.layout.luma(group)
+        self._own = (group.level, group.orientation)
+
+    def _at(self, plane: int, band: Band, t: int, y: int, x: int) -> int:
+        return max(-3, min(3, pick(self._levels.signed[plane][band][t], y, x)))
+
+    def _five(self, plane: int, band: Band | None, t: int, y: int, x: int) -> list[int]:
+        if band is None or t < 0:
+            return [0] * 5
+        around = ((0, 0), (0, -1), (-1, 0), (0, 1), (1, 0))
+        return [self._at(plane, band, t, y + dy, x + dx) for dy, dx in around]
+
+    def inputs(self, t: int, y: int, x: int) -> list[int]:
+        """All 54, when levels in front have their signs and those behind are still positive."""
+        group, plane, own = self._group, self._group.plane, self._own
+        signed = self._levels.signed[plane]
+
+        def here(t: int, dy: int, dx: int) -> int:
+            return self._at(plane, own, t, y + dy, x + dx) if t >= 0 else 0
+
+        causal = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+        out = [here(t, dy, dx) for dy, dx in causal] + self._five(plane, own, t - 1, y, x)
+        out += [here(t - 1, dy, dx) for dy in (-1, 1) for dx in (-1, 1)]
+        out += [here(0, 0, 0) if t else 0, *self._five(plane, own, t - 2, y, x)]
+        py, px = y, x
+        if self._parent:
+            rows, columns = len(signed[self._parent][0]), len(signed[self._parent][0][0])
+            if (rows, columns) != (len(signed[own][0]), len(signed[own][0][0])):
+                py, px = min(y // 2, rows - 1), min(x // 2, columns - 1)
+        out += self._five(plane, self._parent, t, py, px)
+        for orientation in (HL, LH):
+            known = group.orientation > orientation
+            out += self._five(plane, (group.level, orientation) if known else None, t, y, x)
+        out += self._five(0, self._luma, t, y, x)
+        out += self._five(1, own if plane == 2 else None, t, y, x)
+        above = self._parent
+        lumas = (above[0] + 1, above[1]) if above and self._luma else None
+        out.append(self._at(0, lumas, t, py, px) if lumas else 0)
+        out.append(self._at(1, above, t, py, px) if above and plane == 2 else 0)
+        sizes = [abs(pick(signed[own][t], y + dy, x + dx)) for dy, dx in ((0, 0), (0, 1), (1, 0))]
+        out += [t % 2, y % 2, x % 2, min(4, sizes[0]) - 1, min(3, sizes[1]), min(3, sizes[2])]
+        return out

@@ -17,12 +17,20 @@ from gistcast.codec import clip, context, header, layout, packet, quantiser, tex
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.kernels import wavelet
 from gistcast.codec.sketch import GREY
-from gistcast.codec.tables import ACTIVATION_MAX, LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, WEIGHT_UNIT
+from gistcast.codec.tables import (
+    ACTIVATION_MAX,
+    LARGEST_SIGNED,
+    LOGIT_LIMIT,
+    PLAIN,
+    RECONSTRUCTION_BUCKETS,
+    SIGNS,
+    WEIGHT_UNIT,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = (ROOT / "docs" / "bitstream.md").read_text()
 CODEC = Path(gistcast.codec.tables.__file__).parent
-TABLES = (CODEC / "tables" / "residual-1.safetensors").read_bytes()
+TABLES = (CODEC / "tables" / "residual-2.safetensors").read_bytes()
 
 
 def _rows(heading: str) -> list[list[str]]:
@@ -87,7 +95,7 @@ def test_limits(what: str, smallest: int, largest: int) -> None:
 
 def test_limits_of_the_frame_rate() -> None:
     limits = {row[0]: row[2] for row in _rows("Limits")}
-    head = b"GST\x20\x02\x01\x01\x00"
+    head = b"GST\x30\x02\x01\x01\x00"
     for numerator, denominator, good in (
         (int(limits["rate numerator"]), int(limits["rate denominator"]), True),
         (int(limits["rate numerator"]) + 1, int(limits["rate denominator"]), False),
@@ -113,6 +121,15 @@ def test_features_are_numbered() -> None:
     assert [int(row[0]) for row in _rows("Features")] == list(range(context.FEATURES))
 
 
+def test_inputs_of_the_sign_network_are_numbered() -> None:
+    numbers: list[int] = []
+    for index, *_ in _rows("Signed inputs"):
+        ends = [int(part) for part in re.split(r", |\.\.", index)]
+        numbers += range(ends[0], ends[-1] + 1) if ".." in index else ends
+    assert numbers == list(range(SIGNS + PLAIN))
+    assert f"clipped to -{LARGEST_SIGNED}..{LARGEST_SIGNED}" in _section("12.1")
+
+
 def test_log_is_the_integer_formula() -> None:
     assert "min(64, floor(n / 2)), where n is the number of binary digits of (1 + m)^16" in DOCUMENT
     integers = [min(64, ((1 + m) ** 16).bit_length() // 2) for m in range(512)]
@@ -131,12 +148,18 @@ def test_tensors() -> None:
     assert min(tensors["probability"].min(), tensors["presence"].min()) >= 1
 
 
-def test_tables_of_this_version() -> None:
-    stated = dict(_rows("Tables of 2.0"))
-    assert (ROOT / stated["file"]).read_bytes() == TABLES
-    assert int(stated["bytes"]) == len(TABLES)
-    assert stated["SHA-256"] == hashlib.sha256(TABLES).hexdigest()
-    assert stated["header field"] == header.tables_hash().hex()
+@pytest.mark.parametrize(("versions", "name"), [((3,), "3.0"), ((1, 2), "1.0 and 2.0")])
+def test_tables_of_every_version(versions: tuple[int, ...], name: str) -> None:
+    stated = dict(_rows(f"Tables of {name}"))
+    data = (ROOT / stated["file"]).read_bytes()
+    assert (data == TABLES) == (header.MAJOR in versions)
+    assert int(stated["bytes"]) == len(data)
+    assert stated["SHA-256"] == hashlib.sha256(data).hexdigest()
+    for version in versions:
+        assert stated["header field"] == header.tables_hash(version).hex()
+
+
+def test_dictionary() -> None:
     words = text.dictionary()
     assert f"the {len(words)} bytes" in DOCUMENT
     assert hashlib.sha256(words).hexdigest() in DOCUMENT
@@ -191,7 +214,7 @@ def test_first_groups() -> None:
 
 def test_example_is_the_file() -> None:
     stated = bytes.fromhex("".join(row[0] for row in _rows("Example")))
-    assert stated == (ROOT / "tests" / "golden" / "v2" / "flat-odd.gist").read_bytes()
+    assert stated == (ROOT / "tests" / "golden" / "v3" / "flat-odd.gist").read_bytes()
 
 
 def test_errors_name_fields_of_the_document() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-TARGET = HERE / "v2"
+TARGET = HERE / "v3"
 sys.path.insert(0, str(HERE))
 
 from toy import ToyGist  # noqa: E402

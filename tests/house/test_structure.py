@@ -89,7 +89,12 @@ def test_wheel_installs_only_gistcast(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"gistcast"}
-    for needed in ("codec/tables/residual-1.safetensors", "assets/street.mp4", "cli/encode.py"):
+    for needed in (
+        "codec/tables/residual-1.safetensors",
+        "codec/tables/residual-2.safetensors",
+        "assets/street.mp4",
+        "cli/encode.py",
+    ):
         assert f"gistcast/{needed}" in names
 
 
