@@ -182,15 +182,16 @@ class Outgoing:
                 pass
 
     def _ask(self) -> None:
-        """Make the peer acknowledge something: what is not known to have come, where the link is
-        so wide that it costs no time, or next to nothing."""
-        key = next((k for k in self._keys.values() if self._helps(*k)), None)
-        data = Ping().to_bytes()
-        wide = self._congestion is not None and self._congestion.capacity > _WIDE
-        if key is not None and self._congestion is not None and wide:
+        """Make the peer acknowledge something: what is not known to have come, where the link has
+        lost before and is so wide that it costs no time; else next to nothing."""
+        data, key = Ping().to_bytes(), None
+        congestion = self._congestion
+        if congestion is not None and congestion.loss and congestion.capacity > _WIDE:
+            key = next((k for k in self._keys.values() if self._helps(*k)), None)
+        if congestion is not None and key is not None:
             data = self._kept[key[0]].messages[key[1]]
-            self._congestion.again(*key, lost=False)
-        self.send(ChannelName.RESIDUAL, data, key if wide else None, asks=True)
+            congestion.again(*key, lost=False)
+        self.send(ChannelName.RESIDUAL, data, key, asks=True)
 
     def _helps(self, clip: int, index: int) -> bool:
         """Whether it is any use to send a message again."""
