@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gistcast.cli import common
+from gistcast.cli.encode import parse_tools
 from gistcast.codec.camera import still_ground
 from gistcast.codec.clip import Clip
 from gistcast.codec.decoder import Decoder
@@ -36,9 +37,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("bench", help="speed as multiples of real time")
     parser.add_argument("input", nargs="?", default=str(DEMO), help="video (default: bundled clip)")
-    parser.add_argument("--sizes", default="64,128,256", help="sides of the square frames")
+    parser.add_argument(
+        "--sizes",
+        type=common.parse_sizes,
+        default=common.parse_sizes("64,128,256"),
+        metavar="N|WxH,..",
+        help="of the frames; one number is the side of a square (64,128,256)",
+    )
     parser.add_argument("--presets", default=",".join(PRESETS))
     parser.add_argument("-q", "--quality", type=float, default=40)
+    parser.add_argument(
+        "--without",
+        type=parse_tools,
+        default=frozenset(),
+        metavar="TOOL,..",
+        help="leave out tools of the encoder; `video` measures the residual alone",
+    )
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median is shown")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     common.add_device(parser)
@@ -88,13 +102,13 @@ def _measure(
     clip: Clip, info: VideoInfo, preset: str, args: argparse.Namespace, refiner: Refiner | None
 ) -> dict[str, Any]:
     duration = clip.frames / float(info.fps)
-    settings = EncodeSettings(quality=args.quality, preset=preset)
+    settings = EncodeSettings(quality=args.quality, preset=preset, without=args.without)
     encoder = Encoder(info, settings)
     packets, encode = _timed(lambda: Encoder(info, settings).encode_clip(clip), args.repeat)
     decoder = Decoder(encoder.header)
     decoded, decode = _timed(lambda: decoder.decode_clip(packets), args.repeat)
     row: dict[str, Any] = {
-        "size": clip.width,
+        "size": f"{clip.width}x{clip.height}",
         "preset": preset,
         "bytes": sum(len(p.to_bytes(encoder.header)) for p in packets),
         "encode_seconds": round(encode, 4),
@@ -129,8 +143,8 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print."""
     refiner = _refiner(args.device)
     rows = []
-    for size in (int(s) for s in args.sizes.split(",")):
-        clip, info = load_clip(args.input, size=(size, size))
+    for size in args.sizes:
+        clip, info = load_clip(args.input, size=size)
         for preset in args.presets.split(","):
             row = _measure(clip, info, preset, args, refiner)
             rows.append(row)
@@ -138,4 +152,13 @@ def run(args: argparse.Namespace) -> None:
                 print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if args.json:
         machine = f"{platform.machine()}, {os.cpu_count()} cores"
-        print(json.dumps({"machine": machine, "input": Path(args.input).name, "rows": rows}))
+        print(
+            json.dumps(
+                {
+                    "machine": machine,
+                    "input": Path(args.input).name,
+                    "without": sorted(args.without),
+                    "rows": rows,
+                }
+            )
+        )

@@ -29,6 +29,11 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """`64,128x96` -> (width, height) of each; one number is the side of a square."""
+    return [parse_size(f"{part}x{part}" if part.isdigit() else part) for part in text.split(",")]
+
+
 def parse_rate(text: str) -> float:
     """`8k`, `1.5M` or plain bits a second."""
     units = {"k": 1e3, "m": 1e6}
