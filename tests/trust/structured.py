@@ -92,7 +92,8 @@ class Stream:
 
     def _settings(self, width: int) -> EncodeSettings:
         rate = int(self.rng.integers(10))
-        layers = self._pick(("residual", "residual", "residual", "latent", "text"))
+        kinds = ("residual", "residual", "residual", "text", "latent")
+        layers = self._pick(kinds if width > 2 else kinds[:-1])  # the toy wants a left and a right
         text = self._pick(_WORDS) or ("words" if layers == "text" else None)
         tools = ("motion", "rdo", "video")
         drop = {tool for tool in tools if self.rng.random() < (0.97 if tool == "video" else 0.3)}

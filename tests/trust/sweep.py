@@ -2,7 +2,8 @@
 
     bytes     every byte takes other values: all 255 in files up to 700 bytes, else each bit flips
     cuts      every shorter length
-    sealed    every byte of every payload takes 3 other values behind a checksum that fits
+    sealed    every byte of every payload takes another value, or 3 in small files, behind a
+              checksum that fits
     headers   every byte of the header takes all 255 others, and all checksums fit
 
 Each case may take 2 s and 512 MiB, must raise nothing but `GistcastError`, and clips that were not
@@ -78,11 +79,12 @@ class Sample:
         """Kind of damage -> number of cases, and the case of a number."""
         head = len(self.parsed.header_bytes)
         count = len(self.values())
+        flips = 3 if len(self.data) <= _SMALL else 1
         payloads = sum(len(p.payload) for c in self.parsed.clips for p in c.packets)
         return {
             "bytes": (count * len(self.data), lambda k: self.damaged_byte(*divmod(k, count), k)),
             "cuts": (len(self.data), self.cut),
-            "sealed": (3 * payloads, lambda k: self.sealed(*divmod(k, 3))),
+            "sealed": (flips * payloads, lambda k: self.sealed(*divmod(k, flips))),
             "headers": (255 * head, lambda k: self.other_header(k // 255, 1 + k % 255)),
         }
 
@@ -99,7 +101,7 @@ class Sample:
         return self._check(self.data[:length], lambda c: c.offset + c.size <= length, 0)
 
     def sealed(self, at: int, which: int) -> str | None:
-        flip = (0x01, 0x80, self.others[at])[which]
+        flip = (self.others[at], 0x01, 0x80)[which]
         pieces, hit = [self.parsed.header_bytes], -1
         for clip in self.parsed.clips:
             for packet in clip.packets:

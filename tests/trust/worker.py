@@ -71,7 +71,14 @@ def _process(
         try:
             os.close(reading)
             with os.fdopen(writing, "w") as out:
-                _cases(case, numbers, at, seconds, memory, lambda r: print(json.dumps(r), file=out))
+                _cases(
+                    case,
+                    numbers,
+                    at,
+                    seconds,
+                    memory,
+                    lambda r: print(json.dumps(r), file=out, flush=True),
+                )
             status = 0
         finally:
             os._exit(status)

@@ -1,0 +1,51 @@
+"""A short run of `fuzz.py` and `structured.py`; the figures of the whole are in docs/trust.md."""
+
+from __future__ import annotations
+
+import random
+
+import fuzz
+import pytest
+import structured
+import targets
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_a_part_of_the_byte_level_cases(name: str) -> None:
+    outcome = fuzz.fuzz(name, max(20, targets.TARGETS[name].share // 1000))
+    assert outcome.cases >= 20 and not outcome.findings
+
+
+def test_ten_million_cases_are_the_whole() -> None:
+    assert fuzz.TOTAL >= 10_000_000
+
+
+def test_a_batch_can_be_had_again() -> None:
+    draws = [random.Random("header 7") for _ in range(2)]
+    first, second = ([fuzz.mutate(b"abcdef", b"uvwxyz", d) for _ in range(50)] for d in draws)
+    assert first == second and len(set(first)) > 25
+
+
+def test_a_finding_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(data: bytes) -> None:
+        assert b"\x80" not in data
+
+    target = targets.Target(broken, 1000, 100, lambda: [b"seed"])
+    monkeypatch.setitem(targets.TARGETS, "header", target)
+    fuzz.corpus.cache_clear()
+    outcome = fuzz.fuzz("header", 1000)
+    fuzz.corpus.cache_clear()
+    assert outcome.findings and "AssertionError" in outcome.findings[0][1]
+
+
+def test_checksums_are_made_to_fit() -> None:
+    data = bytearray(targets._files()[3])
+    start = len(targets.parse_header(bytes(data))[0].to_bytes())
+    data[start + 5] ^= 1
+    assert targets.read_gist(bytes(data)).damage
+    assert not targets.read_gist(targets.sealed(bytes(data), start, bytes(data[:start]))).damage
+
+
+def test_a_part_of_the_structured_cases() -> None:
+    outcome = structured.cases(300)
+    assert outcome.cases >= 300 and not outcome.findings
