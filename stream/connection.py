@@ -6,10 +6,15 @@ candidates one by one (trickle ICE), and all errors of aiortc's parser as one of
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
+import random
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+from aioice import stun
 from aiortc import RTCConfiguration, RTCIceTransport, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
@@ -17,6 +22,7 @@ from gistcast.codec.errors import CorruptError
 
 LOOPBACK = "127.0.0.1"
 _CANDIDATE = "a=candidate:"
+_ASK_SECONDS, _ASK_AGAIN_SECONDS, _CONSENT_SECONDS = 5.0, 1.0, 30.0
 
 
 def is_loopback(host: str) -> bool:
@@ -113,14 +119,41 @@ class Connection:
         return found
 
     def _confine(self) -> None:
-        """Keep ICE on the loopback, which its gatherer would leave out.
+        """Keep ICE on the loopback, which its gatherer would leave out, and have it ask for
+        consent as often as it takes.
 
-        aiortc has no setting for the addresses to gather. This replaces one method of this
-        connection's own ICE agents; nothing is patched for others.
+        aiortc has no settings for either. This replaces methods of this connection's own ICE
+        agents; nothing is patched for others.
         """
-        if self._loopback:
-            for transport in self._transports():
-                _gather_loopback(transport.iceGatherer._connection)
+        for transport in self._transports():
+            agent: Any = transport.iceGatherer._connection
+            agent.query_consent = partial(_keep_consent, agent)
+            if self._loopback:
+                _gather_loopback(agent)
+
+
+async def _keep_consent(agent: Any) -> None:
+    """Ask the peer every five seconds whether it still wants anything (RFC 7675), and again every
+    second until it answers; close after thirty seconds without an answer.
+
+    aioice asks once in five seconds and closes after six questions without an answer. Where four
+    packets of ten are lost each way, that is a minute away.
+    """
+    loop = asyncio.get_running_loop()
+    heard = loop.time()
+    while loop.time() - heard < _CONSENT_SECONDS:
+        late = loop.time() - heard > 1.2 * _ASK_SECONDS
+        await asyncio.sleep(_ASK_AGAIN_SECONDS if late else _ASK_SECONDS * random.uniform(0.8, 1.2))
+        for pair in agent._nominated.values():
+            request = agent.build_request(pair, nominate=False)
+            key = agent.remote_password.encode()
+            with contextlib.suppress(stun.TransactionError):
+                await pair.protocol.request(
+                    request, pair.remote_addr, integrity_key=key, retransmissions=0
+                )
+                heard = loop.time()
+    agent._query_consent_task = None
+    await agent.close()
 
 
 def _gather_loopback(agent: Any) -> None:

@@ -44,6 +44,10 @@ class Flight:
         self._stirred = 0.0  # when anything was sent or heard
         self._asked = 0  # times, without an answer
 
+    def __contains__(self, number: int) -> bool:
+        """Whether a message is under way."""
+        return number in self._under_way
+
     def sent(self, number: int, size: int, now: float, *, asks: bool = False) -> None:
         """A message of `size` bytes, headers included, left; one that `asks` matters to nobody."""
         self._under_way[number] = _UnderWay(size, now, asks)

@@ -70,7 +70,7 @@ class Outgoing:
         self._link, self._congestion = link, congestion
         self._rate, self._high_water = rate, high_water
         self._loop = asyncio.get_running_loop()
-        self.last_sent = self._free_at = self._loop.time()
+        self.last_sent = self.heard = self._free_at = self._loop.time()
         self._kept: dict[int, _Kept] = {}
         self._keys: dict[int, tuple[int, int]] = {}  # number of a message under way -> its name
         self._stirred = asyncio.Event()
@@ -87,10 +87,10 @@ class Outgoing:
         """Seconds, without waiting in queues; 0: not known."""
         return self._flight.least if self._flight is not None and self._flight.round_trip else 0.0
 
-    @property
-    def all_arrived(self) -> bool:
-        """Whether the peer acknowledged everything; False where nobody knows."""
-        return self._flight is not None and not self._flight.bytes
+    def has_arrived(self, number: int) -> bool:
+        """Whether the peer acknowledged a message on the reliable channel; False where nobody
+        knows."""
+        return self._flight is not None and number not in self._flight
 
     def observe(self) -> None:
         """Let the controller know what is stuck."""
@@ -106,8 +106,8 @@ class Outgoing:
         key: tuple[int, int] | None = None,
         *,
         asks: bool = False,
-    ) -> None:
-        """Send at once.
+    ) -> int:
+        """Send at once; the message's number.
 
         Args:
             key: clip and index (`Arrival`) of a message that can be sent again.
@@ -126,6 +126,7 @@ class Outgoing:
         self.messages += 1
         self.message_bytes += len(data)
         self.residual += channel == ChannelName.RESIDUAL
+        return self.messages - 1
 
     async def clip(
         self, marker: ClipMarker, fitted: Fitted | None, due: float, until: float
@@ -256,7 +257,8 @@ class Outgoing:
 
     def _arrived(self, numbers: list[int], timed: int | None) -> None:
         assert self._flight is not None  # nobody else asked to be told
-        self._flight.arrived(numbers, timed, self._loop.time())
+        self.heard = self._loop.time()
+        self._flight.arrived(numbers, timed, self.heard)
         for number in numbers:
             key = self._keys.pop(number, None)
             if key is not None and key[0] in self._kept:

@@ -40,7 +40,7 @@ _QUIET_SECONDS = 5.0  # at most, between reports of anything
 _QUICK_SECONDS = 0.1  # from a clip's first message to its last: more, and the link is the limit
 _REPORT_CLIPS = 4  # written, for a sender that waits for them
 _EARLY_MESSAGES = 512
-_DELAYS = 4096
+_DELAYS = 1024  # clips whose delays are kept: 22 minutes
 
 
 class ClipSink(Protocol):

@@ -80,7 +80,8 @@ class SendSettings:
         base_copies: further copies of each clip's marker and the base in it; None as above.
         window: clips that may be under way when not in real time.
         high_water: bytes in the channels' buffers at which sending waits.
-        silence: seconds without a report after which the receiver is taken for gone.
+        silence: seconds without a report or an acknowledgement after which the receiver is taken
+            for gone.
         ping: seconds without a message after which the receiver is told that there is a sender.
     """
 
@@ -131,7 +132,7 @@ class Sender:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-encode")
         self._loop = asyncio.get_running_loop()
         self._started = self._epoch = self._loop.time()
-        self._over = False  # everything was sent, the end, too
+        self._end: int | None = None  # number of the message that says so
         adapting = settings.adapt and settings.realtime
         self._congestion = Congestion(settings.rate) if adapting else None
         self._out = Outgoing(
@@ -191,8 +192,8 @@ class Sender:
             await self._window(number)
             await self._send_clip(number, coded)
             number += 1
-        self._out.send(ChannelName.CONTROL, End(number, self._out.residual).to_bytes())
-        self._over = True
+        end = End(number, self._out.residual)
+        self._end = self._out.send(ChannelName.CONTROL, end.to_bytes())
 
     async def _window(self, number: int) -> None:
         """Wait until the receiver is less than a window behind (not in real time)."""
@@ -288,6 +289,10 @@ class Sender:
             return _UNPROMISED
         return int(fitted.wire_bytes * 8000 / self._out.pace) + SPREAD_MARGIN
 
+    def _heard_out(self) -> bool:
+        """Whether the receiver is known to have had the end of the stream."""
+        return self._end is not None and self._out.has_arrived(self._end)
+
     async def _listen(self) -> None:
         """Read reports until the receiver is done; keep a quiet link alive."""
         heard = self._loop.time()
@@ -295,13 +300,14 @@ class Sender:
             try:
                 data = await self._link.receive(self._settings.ping / 2)
             except StreamError:
-                if self._over and self._out.all_arrived:
-                    return  # it hung up with everything; its last report was lost
+                if self._heard_out():
+                    return  # it hung up; its last report was lost
                 raise
             now = self._loop.time()
             if data is None:
+                heard = max(heard, self._out.heard)  # what acknowledges lives
                 if now - heard > self._settings.silence:
-                    if self._over and self._out.all_arrived:
+                    if self._heard_out():
                         return
                     raise StreamError(f"no word from the receiver for {now - heard:.0f} s")
                 if now - self._out.last_sent > self._settings.ping:

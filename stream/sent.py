@@ -10,7 +10,7 @@ from typing import Any
 from gistcast.stream.messages import Report
 from gistcast.stream.network import NetworkSummary
 
-_HISTORY = 4096  # clips whose fitting is kept
+_HISTORY = 1024  # clips whose fitting is kept: 22 minutes
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import ModuleType
@@ -15,7 +16,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, Packet
-from gistcast.stream import SourceClip
+from gistcast.stream import ReceivedClip, SourceClip
 
 HEADER = b"TOY" + bytes(range(17))
 INFO = VideoInfo(16, 16, Fraction(25))
@@ -81,6 +82,36 @@ class ListWriter:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class Clips:
+    """A sink that keeps what comes, and says so."""
+
+    def __init__(self) -> None:
+        self.header = b""
+        self.clips: list[ReceivedClip] = []
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+
+    def start(self, header: bytes) -> None:
+        self.header = header
+
+    def write(self, clip: ReceivedClip) -> None:
+        self.clips.append(clip)
+        self._loop.call_soon_threadsafe(self._news.set)
+
+    def close(self) -> None:
+        pass
+
+    async def until(self, wanted: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not wanted():
+                self._news.clear()
+                await self._news.wait()
+
+    @property
+    def numbers(self) -> list[int]:
+        return [clip.number for clip in self.clips]
 
 
 @pytest.fixture

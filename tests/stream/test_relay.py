@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -24,46 +25,16 @@ FAST = SendSettings(realtime=False)
 SMALL = (100, 50)  #: bytes of residual layers
 
 
-class Clips:
-    """A sink that keeps what comes, and says so."""
-
-    def __init__(self) -> None:
-        self.header = b""
-        self.clips: list[ReceivedClip] = []
-        self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-
-    def start(self, header: bytes) -> None:
-        self.header = header
-
-    def write(self, clip: ReceivedClip) -> None:
-        self.clips.append(clip)
-        self._loop.call_soon_threadsafe(self._news.set)
-
-    def close(self) -> None:
-        pass
-
-    async def until(self, wanted: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not wanted():
-                self._news.clear()
-                await self._news.wait()
-
-    @property
-    def numbers(self) -> list[int]:
-        return [clip.number for clip in self.clips]
-
-
 def relay_of(toy: ModuleType, **settings: object) -> Relay:
     return Relay(RelaySettings(**settings), fps=lambda header: Fraction(16))
 
 
 def viewing(
-    relay: Relay, settings: ViewerSettings | None = None
-) -> tuple[Clips, MemoryLink, asyncio.Task[object]]:
+    toy: ModuleType, relay: Relay, settings: ViewerSettings | None = None
+) -> tuple[Any, MemoryLink, asyncio.Task[object]]:
     """A viewer with a receiver of its own: what it gets, its link, the receiver's task."""
     here, there = memory_pair()
-    sink = Clips()
+    sink = toy.Clips()
     receiver = Receiver(there, sink, ReceiveSettings())
 
     async def both() -> object:
@@ -115,7 +86,7 @@ async def test_every_byte_reaches_every_viewer(toy: ModuleType) -> None:
     sent = sending(relay, toy.ToySource(15, seconds=0.08), SendSettings(realtime=True, adapt=False))
     async with asyncio.timeout(20):
         await relay.live()
-    viewers = [viewing(relay) for _ in range(3)]
+    viewers = [viewing(toy, relay) for _ in range(3)]
     await sent
     for sink, _, task in viewers:
         await task
@@ -132,7 +103,7 @@ async def test_late_joiners_start_at_the_next_clip(toy: ModuleType) -> None:
     publish = Hand(relay, toy)
     for number in range(5):
         publish(number)
-    sink, _, task = viewing(relay)
+    sink, _, task = viewing(toy, relay)
     await soon(lambda: relay.viewers)
     publish(5)
     publish(6)
@@ -144,10 +115,10 @@ async def test_late_joiners_start_at_the_next_clip(toy: ModuleType) -> None:
 async def test_layers_are_dropped_per_viewer(toy: ModuleType) -> None:
     relay = relay_of(toy)
     publish = Hand(relay, toy)
-    rich, _, one = viewing(relay)
+    rich, _, one = viewing(toy, relay)
     # description and base are 570 bytes with headers; the next layer adds 900
-    poor, _, two = viewing(relay, ViewerSettings(rate=8 * 700 / 0.16))
-    thin, _, three = viewing(relay, ViewerSettings(layers=0))
+    poor, _, two = viewing(toy, relay, ViewerSettings(rate=8 * 700 / 0.16))
+    thin, _, three = viewing(toy, relay, ViewerSettings(layers=0))
     await soon(lambda: len(relay.viewers) == 3)
     for number in range(3):
         publish(number, (400, 800, 50))
@@ -178,7 +149,7 @@ async def test_a_viewer_that_stands_still_holds_nobody_up(toy: ModuleType) -> No
     _, other = memory_pair()
     stuck.join(other)
     held = asyncio.create_task(relay.view(stuck))
-    sink, _, task = viewing(relay)
+    sink, _, task = viewing(toy, relay)
     await soon(lambda: len(relay.viewers) == 2)
     for number in range(100):
         publish(number)
@@ -193,7 +164,7 @@ async def test_a_viewer_that_stands_still_holds_nobody_up(toy: ModuleType) -> No
 async def test_clips_that_the_link_cannot_take_are_announced_all_the_same(toy: ModuleType) -> None:
     relay = relay_of(toy)
     publish = Hand(relay, toy)
-    sink, _, task = viewing(relay, ViewerSettings(waiting=2))
+    sink, _, task = viewing(toy, relay, ViewerSettings(waiting=2))
     await soon(lambda: relay.viewers)
     for number in range(6):  # in one turn of the loop: four are too many
         publish(number)
@@ -207,7 +178,7 @@ async def test_clips_that_the_link_cannot_take_are_announced_all_the_same(toy: M
 async def test_what_was_lost_on_the_way_in_is_concealed_behind_the_relay(toy: ModuleType) -> None:
     relay = relay_of(toy)
     publish = Hand(relay, toy)
-    sink, _, task = viewing(relay)
+    sink, _, task = viewing(toy, relay)
     await soon(lambda: relay.viewers)
     publish(0, lost=4)
     publish(1, lost=1)
@@ -224,7 +195,7 @@ async def test_a_sender_that_starts_again_continues_the_stream(
     relay = relay_of(toy)
     publish = Hand(relay, toy)
     publish(last)
-    sink, _, task = viewing(relay)
+    sink, _, task = viewing(toy, relay)
     await soon(lambda: relay.viewers)
     publish = Hand(relay, toy)
     for number in range(3):
@@ -240,7 +211,7 @@ async def test_a_sender_that_starts_again_continues_the_stream(
 async def test_another_stream_ends_the_one_before(toy: ModuleType) -> None:
     relay = relay_of(toy)
     Hand(relay, toy)(0)
-    sink, _, task = viewing(relay)
+    sink, _, task = viewing(toy, relay)
     await soon(lambda: relay.viewers)
     Hand(relay, toy, b"another header")
     summary = await task
@@ -254,7 +225,7 @@ async def test_a_sender_that_vanishes_is_waited_for_and_then_given_up(toy: Modul
     receiving = asyncio.create_task(relay.receive(there))
     here.send(ChannelName.CONTROL, Header(0, 0, toy.HEADER).to_bytes())
     await soon(lambda: relay.header)
-    _, _, task = viewing(relay)
+    _, _, task = viewing(toy, relay)
     await soon(lambda: relay.viewers)
     await here.close()
     assert not (await receiving).ended
@@ -271,7 +242,7 @@ async def test_viewers_wait_for_a_sender_while_it_is_held(toy: ModuleType) -> No
     receiving = asyncio.create_task(relay.receive(there))
     here.send(ChannelName.CONTROL, Header(0, 0, toy.HEADER).to_bytes())
     await soon(lambda: relay.header)
-    sink, _, task = viewing(relay)
+    sink, _, task = viewing(toy, relay)
     await here.close()
     await receiving
     sent = sending(relay, toy.ToySource(3, seconds=0.01), SendSettings(realtime=True))
@@ -352,7 +323,7 @@ async def test_a_slow_link_gets_fewer_layers(toy: ModuleType) -> None:
         return []
 
     here._fate = later
-    sink = Clips()
+    sink = toy.Clips()
     receiver = Receiver(there, sink, ReceiveSettings())
     viewer = Viewer(here)
     tasks = [asyncio.create_task(relay.serve(viewer)), asyncio.create_task(receiver.run())]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from types import ModuleType
+from typing import Any
 
 import aiohttp
 import pytest
 
 from gistcast.stream import (
     GistSink,
-    ReceivedClip,
     SendSettings,
     StreamError,
     parse_network,
@@ -33,31 +33,6 @@ async def serving(**options: object) -> AsyncIterator[tuple[Relay, str]]:
     relay = Relay(RelaySettings(hold=20.0), fps=lambda _: Fraction(100))
     async with RelayServer("127.0.0.1", 0, relay, **options) as server:
         yield relay, server.url
-
-
-class Counting:
-    """A sink that counts, and lets a test wait for clips."""
-
-    def __init__(self) -> None:
-        self.clips: list[ReceivedClip] = []
-        self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-
-    def start(self, header: bytes) -> None:
-        del header
-
-    def write(self, clip: ReceivedClip) -> None:
-        self.clips.append(clip)
-        self._loop.call_soon_threadsafe(self._news.set)
-
-    def close(self) -> None:
-        pass
-
-    async def until(self, wanted: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not wanted():
-                self._news.clear()
-                await self._news.wait()
 
 
 async def live(relay: Relay) -> None:
@@ -103,7 +78,7 @@ async def test_a_sender_that_dies_and_comes_back_continues(toy: ModuleType) -> N
             Sender(first.link, toy.ToySource(1000, 0.08), SendSettings()).run()
         )
         await live(relay)
-        sink = Counting()
+        sink = toy.Clips()
         viewing = asyncio.create_task(view(sink, url + WHEP, progress=None))
         await sink.until(lambda: len(sink.clips) >= 3)
         dying.cancel()  # and nobody hangs up
@@ -120,7 +95,7 @@ async def test_a_viewer_that_comes_back_joins_at_the_next_clip(toy: ModuleType) 
         sending = asyncio.create_task(send(toy.ToySource(1000, 0.08), url + WHIP))
         await live(relay)
         for _ in range(2):
-            sink = Counting()
+            sink = toy.Clips()
             newest = relay._last
             viewing = asyncio.create_task(view(sink, url + WHEP, progress=None))
             await sink.until(lambda sink=sink: len(sink.clips) >= 2)
@@ -136,7 +111,7 @@ async def test_a_slow_viewer_and_a_fast_one(toy: ModuleType) -> None:
     async with serving() as (relay, url):
         sending = asyncio.create_task(send(toy.ToySource(1000, 0.16), url + WHIP))
         await live(relay)
-        fast, slow = Counting(), Counting()
+        fast, slow = toy.Clips(), toy.Clips()
         thin = parse_network("down.rate=96k,down.queue=300ms,handshake=clean")
         views = [
             asyncio.create_task(view(fast, url + WHEP, progress=None)),
@@ -145,7 +120,7 @@ async def test_a_slow_viewer_and_a_fast_one(toy: ModuleType) -> None:
         await slow.until(lambda: len(slow.clips) >= 16)
         await fast.until(lambda: len(fast.clips) >= 16)
 
-        def layers(sink: Counting) -> int:
+        def layers(sink: Any) -> int:
             return sum(len(clip.packets) for clip in sink.clips[8:16])
 
         assert layers(slow) < layers(fast)

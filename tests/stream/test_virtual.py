@@ -87,3 +87,9 @@ def test_a_narrow_link_that_loses_is_not_flooded_with_repairs(toy: ModuleType) -
     out = passage(toy, "rate=40k,loss=10%,seed=1")
     assert len(shown_in_time(out)) >= 34  # nine of ten, all at best
     assert 8 * out.wire_bytes / (38 * SECONDS) < 40e3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_link_that_loses_nearly_half_in_runs_lasts(toy: ModuleType, seed: int) -> None:
+    out = passage(toy, f"loss=40%,burst=4,seed={seed}")  # aioice's consent would often be over
+    assert out.notes["clips"] == 38 and len(shown_in_time(out)) >= 25
