@@ -13,6 +13,9 @@ from gistcast.cli.streameval import parse_arm, table
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.codec.packet import RESIDUAL, Packet
+from gistcast.eval import timeline
+from gistcast.rendered import RememberingDecoder, TimelineScores
 from gistcast.stream.passage import Delivery, Passage
 
 
@@ -41,6 +44,15 @@ def test_bad_arguments_end_before_anything_is_sent(video: Path, tmp_path: Path) 
     out = ["-o", str(tmp_path / "out")]
     assert main(["streameval", str(video), *out, "--codecs", "vp9"]) == 2
     assert main(["streameval", str(video), *out, "--network", "loss=5"]) == 2
+
+
+def test_a_passage_in_virtual_time(video: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["--codecs", "vp8", "--size", "64x64", "--clock", "virtual"]
+    network = ["--network", "delay=20ms,handshake=clean", "--playout", "4"]
+    assert main(["streameval", str(video), "-o", str(out), *arguments, *network]) == 0
+    rows = json.loads((out / "results.json").read_text())["rows"]
+    assert len(rows) == 1 and rows[0]["late_ms"] == 0 and rows[0]["arrived_ratio"] > 0.8
 
 
 def test_a_stopped_run_goes_on(
@@ -89,3 +101,37 @@ def test_a_short_passage(
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["rendered_ratio"] > 0.9 and row["psnr_rgb"] > 25 and row["lpips_alex"] < 0.4
     assert row["kbps_payload"] < row["kbps_wire"] and row["late_ms"] >= 0
+
+
+def test_scores_are_those_of_the_timeline_whatever_was_seen_before() -> None:
+    rng = np.random.default_rng(1)
+    reference = rng.integers(0, 255, (6, 64, 64, 3), np.uint8)
+    delivered = np.clip(reference[:4].astype(int) + 9, 0, 255).astype(np.uint8)
+    scores = TimelineScores(reference)
+    for frames in ([0, 1, 2, 3, 3, 3], [-1, 0, 1, 2, 3, 3], [0, 1, 2, 3, 3, 3]):
+        shown = timeline.Shown(np.array(frames), np.array(frames))
+        assert scores.of(shown, delivered) == pytest.approx(
+            timeline.quality(shown, delivered, reference), rel=1e-5
+        )
+
+
+def test_a_clip_is_drawn_once_and_charged_each_time() -> None:
+    class Slow:
+        header = VideoInfo(64, 64, 25)
+        drawn = 0
+
+        def decode_clip(self, packets: list[Packet]) -> list[Packet]:
+            self.drawn += 1
+            sum(range(2_000_000))
+            return packets
+
+    slow = Slow()
+    decoder = RememberingDecoder(lambda _: slow).open(b"header")
+    first, other = [Packet(0, RESIDUAL, b"a")], [Packet(0, RESIDUAL, b"b")]
+    spent = []
+    for packets in (first, first, other):
+        begun = decoder.clock()
+        assert decoder.decode_clip(packets) == packets
+        spent.append(decoder.clock() - begun)
+    assert slow.drawn == 2
+    assert 0.5 < spent[1] / spent[0] < 2

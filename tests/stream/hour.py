@@ -136,8 +136,11 @@ async def hour(args: argparse.Namespace) -> None:
         print("| minute | resident MB | clips with something to draw, fewest | most |")
         print("|---|---|---|---|")
         begun = asyncio.get_running_loop().time()
-        for tick in range(int(seconds / EVERY) + 1):
+        for tick in range(int(seconds / EVERY)):
             await asyncio.sleep(begun + max(10.0, tick * EVERY) - asyncio.get_running_loop().time())
+            for task in (sending, *views):
+                if task.done():
+                    task.result()  # nobody should be gone before the end
             shown = [count.clips for count in counts]
             minute = max(10.0, tick * EVERY) / 60
             row = f"| {minute:.1f} | {resident_mb():.1f} | {min(shown)} | {max(shown)} |"
