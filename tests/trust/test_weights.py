@@ -65,10 +65,11 @@ def test_tables_that_are_not_the_released_ones(
 
 def test_other_residual_tables_refuse_the_stream(fresh, tmp_path, monkeypatch) -> None:
     asked = read_gist((GOLDEN / "flat-odd.gist").read_bytes())
-    monkeypatch.setattr(tables, "_TABLES", _damaged(tables._TABLES, tmp_path))
+    released = tables.path_of
+    monkeypatch.setattr(tables, "path_of", lambda edition: _damaged(released(edition), tmp_path))
     with pytest.raises(ModelError, match=f"tables {asked.header.tables.hex()}, this version has"):
         Decoder(asked.header_bytes)
-    monkeypatch.setattr(tables, "_TABLES", tmp_path / "none.safetensors")
+    monkeypatch.setattr(tables, "path_of", lambda edition: tmp_path / "none.safetensors")
     for function in _CACHED:
         function.cache_clear()
     with pytest.raises(ModelError, match=r"none\.safetensors"):
