@@ -9,6 +9,8 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +23,8 @@ from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
 from gistcast.codec.packet import Packet, kind_of
+
+AUTO = "auto"  #: in place of a text: describe the first clip
 
 EPILOG = """examples:
   gistcast encode in.mp4 -o out.gist -q 40
@@ -57,7 +61,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     rate.add_argument("--bitrate", type=common.parse_rate, help="bits a second, such as 8k")
     rate.add_argument("--clip-bytes", type=int, metavar="N", help="hard limit for every clip")
     parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer sent")
-    parser.add_argument("--text", help="description of the video")
+    parser.add_argument(
+        "--text", help="description of the video; `auto` lets the first clip be recognised"
+    )
     parser.add_argument(
         "--latent", choices=("off", "on", "auto"), default="off", help="send a latent and its gist"
     )
@@ -169,20 +175,33 @@ def _write(file: BinaryIO, pieces: Iterable[bytes]) -> None:
         file.flush()
 
 
+def described(
+    settings: EncodeSettings, clips: Iterator[Clip]
+) -> tuple[EncodeSettings, Iterator[Clip]]:
+    """The settings with what the first clip shows in place of the text `auto`, and all clips."""
+    if settings.text != AUTO:
+        return settings, clips
+    from gistcast.models.describe import describe
+
+    first = next(clips, None)
+    if first is None:
+        return replace(settings, text=None), clips
+    return replace(settings, text=describe(first)), chain([first], clips)
+
+
 def run(args: argparse.Namespace) -> None:
     """Encode."""
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
     settings = settings_of(args)
     started = time.monotonic()
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
+        settings, clips = described(settings, read_clips(reader, settings.clip_frames))
         encoder = Encoder(reader.info, settings, load_model(settings, args.device))
         count = reader.frame_count
         total = -(-count // settings.clip_frames) if count else None
-        clips = common.progress(
-            read_clips(reader, settings.clip_frames), what="encode", total=total
-        )
+        shown = common.progress(clips, what="encode", total=total)
         tally = _Tally()
-        pieces = _pieces(clips, encoder, tally, args.index)
+        pieces = _pieces(shown, encoder, tally, args.index)
         if args.output == "-":
             _write(sys.stdout.buffer, pieces)
         else:
@@ -193,10 +212,13 @@ def run(args: argparse.Namespace) -> None:
     facts = common.rate_facts(size, tally.frames, info.width, info.height, info.fps)
     facts |= {"seconds": round(time.monotonic() - started, 3), "layers": tally.layers}
     facts |= {"clips": len(tally.sizes), "video_clips": tally.video_clips}
+    facts |= {"text": settings.text}
     line = (
         f"{tally.frames} frames {info.width}x{info.height} at {float(info.fps):g} fps: "
         f"{size} bytes, {facts['kbps']:g} kbps, {facts['seconds']:g} s"
     )
     if tally.video_clips:
         line += f"; {tally.video_clips} of {len(tally.sizes)} clips as AV1"
+    if args.text == AUTO:
+        line += f"; described as {settings.text!r}" if settings.text else "; not described"
     common.report(args, facts, line)

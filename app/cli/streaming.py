@@ -13,7 +13,7 @@ from pathlib import Path
 from gistcast.api import load_model, models_for
 from gistcast.cli import common
 from gistcast.cli.decode import add_refine
-from gistcast.cli.encode import add_settings, settings_of
+from gistcast.cli.encode import add_settings, described, settings_of
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import Encoder
 from gistcast.codec.errors import GistcastError, UsageError
@@ -150,8 +150,8 @@ async def _send_gist(args: argparse.Namespace) -> SendSummary:
 async def _send_video(args: argparse.Namespace) -> SendSummary:
     settings = settings_of(args)
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
+        settings, clips = described(settings, read_clips(reader, settings.clip_frames))
         encoder = Encoder(reader.info, settings, load_model(settings, args.device))
-        clips = read_clips(reader, settings.clip_frames)
         return await _send(args, EncodedSource(clips, reader.info.fps, encoder))
 
 

@@ -172,6 +172,22 @@ def test_frame_by_frame_equals_all_at_once(street: Clip, tmp_path: Path) -> None
     assert len(video) == 3 and video[2].clip.frames == 4 and video.header.fps == 25
 
 
+def test_a_description_by_itself(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gistcast.models import describe
+
+    command = ["encode", str(STREET), "-o", "-", "--size", "64x64", "--text", "auto"]
+    command[3] = str(tmp_path / "a.gist")
+    for sentence, size in (("people in a street", 12), (None, 0)):
+        monkeypatch.setattr(describe, "describe", lambda clip, said=sentence: said)
+        assert main([*command, "-y", "--preset", "fast", "--json"]) == 0
+        facts = _json(capsys)
+        assert facts["text"] == sentence
+        assert bool(facts["layers"]["text"]) == bool(sentence)  # type: ignore[index]
+        assert facts["layers"]["text"] <= size  # type: ignore[index]
+
+
 def test_bench(capsys: Capture) -> None:
     command = ["bench", "--sizes", "32x24", "--presets", "fast", "--without", "video"]
     command += ["--repeat", "1", "--json"]
