@@ -21,6 +21,7 @@ _LEAST_WAIT, _MOST_WAIT = 0.05, 1.0  # seconds of quiet behind which is asked
 _HURRIED_WAIT = 0.1  # seconds, on a link that is known to lose, whatever its round trip
 _GRADUAL = 4  # questions without an answer, until the wait has doubled
 _QUEUE = 0.15  # seconds of it: what is late is waiting, not lost
+_PATIENCE = 1.25  # round trips, at least
 _SMOOTH, _DEVIATION = 1 / 8, 1 / 4  # weights of a sample (RFC 6298)
 
 
@@ -78,7 +79,7 @@ class Flight:
             return None
         wait = _FIRST_WAIT
         if self.round_trip:
-            usual = self.round_trip + min(self.round_trip, 4 * self._deviation)
+            usual = self.round_trip * _PATIENCE + min(self.round_trip, 4 * self._deviation)
             wait = max(_LEAST_WAIT, usual)
         if hurry and self.queue < _QUEUE:
             wait = min(wait, _HURRIED_WAIT)
