@@ -71,7 +71,10 @@ def best_ground(clip: Clip, encoder: ResidualEncoder, quantiser: int, preset: st
     size = clip.height, clip.width
     if clip.frames < 3 or min(size) < 16:
         return best
-    views = camera_path(clip.y)
+    try:
+        views = camera_path(clip.y)
+    except np.linalg.LinAlgError:  # noise: the frames do not even look like one another
+        return best
     if reach(views, *size) < _STILL:
         return best
     small, smaller_views = clip, views.copy()
@@ -106,15 +109,16 @@ def _halved(clip: Clip) -> Clip:
 def _moving_ground(
     clip: Clip, views: NDArray[np.float64], tried: tuple[int, int, int], exact: bool = True
 ) -> Ground | None:
-    """The clip's canvas under a motion of this precision; None where that is too big."""
+    """The clip's canvas under a motion of this precision; None where that is too big, or where a
+    frame falls into a line."""
     size = clip.height, clip.width
-    motion = fit_motion(views, *size, *tried)
     try:
+        motion = fit_motion(views, *size, *tried)
         layout = make_layout(clip.frames, *size, motion)
-    except CorruptError:
+        warps = make_warps(motion, clip.frames, *size)
+        bands = transform_clip(clip, None, layout, warps, exact=exact)
+    except (CorruptError, np.linalg.LinAlgError):
         return None
-    warps = make_warps(motion, clip.frames, *size)
-    bands = transform_clip(clip, None, layout, warps, exact=exact)
     return Ground(motion, warps, layout, bands)
 
 

@@ -55,14 +55,10 @@ class Stream:
         self.clips = [self._clip(length, height, width) for length in lengths]
         info = VideoInfo(width, height, Fraction(self._pick(RATES)))
         settings = self._settings(width)
-        self.singular = False
         try:
             self._encode(info, settings)
         except UsageError:  # so few bytes cannot be met
             self._encode(info, replace(settings, clip_bytes=None, bitrate=None))
-        except np.linalg.LinAlgError:  # listed in docs/trust.md
-            self.singular = True
-            self._encode(info, replace(settings, without=settings.without | {"motion"}))
         self.decoder = Decoder(self.header, ToyGist())
         whole = [self.decoder.decode_clip(p, k) for k, p in enumerate(self.packets)]
         self.whole = whole
