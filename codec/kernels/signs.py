@@ -148,10 +148,14 @@ def sign_logit(
     for j in range(HIDDEN):
         room.odd[j] = 0
         room.bias[j] = weights.sign_rows[group.sign_row, j]
+    known = 0
     for i in range(SIGNS):
         if f[i]:
+            known += 1
             for j in range(HIDDEN):
                 room.odd[j] += f[i] * weights.sign_input_weights[i, j]
+    if known == 0:
+        return _LIMIT  # both halves are the same
     for i in range(SIGNS, SIGNS + PLAIN):
         if f[i]:
             for j in range(HIDDEN):
