@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.context import Symbols
-from gistcast.codec.errors import CorruptError
+from gistcast.codec.errors import CorruptError, ModelError
 from gistcast.codec.layout import Group, Layout, make_layout
 from gistcast.codec.motion import Motion, get_motion, put_motion
 from gistcast.codec.quantiser import luma_step, plane_steps
 from gistcast.codec.rangecoder import FlagDecoder, FlagEncoder
-from gistcast.codec.tables import FEATURES, PLAIN, SIGNS, Tables, load_tables
+from gistcast.codec.tables import FEATURES, PLAIN, SIGNS, Tables
 from gistcast.codec.transform import BandKey
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ def group_contexts(
     return features[:count], logits[:count]
 
 
-def group_signs(symbols: Symbols, group: Group) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+def group_signs(
+    symbols: Symbols, group: Group, tables: Tables
+) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
     """Inputs (n, 54) of the sign network for the levels of a group, in raster order, and whether
     each was negative: what the tables learn from. To be asked for in coding order."""
     from gistcast.codec.kernels.residual import group_signs
@@ -86,7 +88,7 @@ def group_signs(symbols: Symbols, group: Group) -> tuple[NDArray[np.int8], NDArr
     count = int(np.count_nonzero(levels))
     around, negative = np.zeros((count, SIGNS + PLAIN), np.int8), np.zeros(count, np.uint8)
     if count:
-        group_signs(state_of(symbols, load_tables()), group.index, around, negative)
+        group_signs(state_of(symbols, tables), group.index, around, negative)
     return around, negative
 
 
@@ -177,10 +179,16 @@ class Chosen:
         return bits
 
     def layer(self, start: int, stop: int) -> bytes:
-        """Range-coded bytes of the groups start..stop-1."""
+        """Range-coded bytes of the groups start..stop-1.
+
+        Raises:
+            ModelError: the tables have no sign network: they are of an edition that is not written.
+        """
         from gistcast.codec.kernels.choice import count_flags, put_groups
         from gistcast.codec.kernels.network import make_room
 
+        if not self._state.sign_weights.known:
+            raise ModelError("tables without a sign network write no layers")
         whole = FlagEncoder()
         if start == 0:
             put_motion(whole, self.motion)

@@ -241,4 +241,7 @@ def load_tables(edition: int = NEWEST) -> Tables:
     path = path_of(edition)
     if not path.is_file():
         raise ModelError(f"residual tables are missing: {path.name}")
-    return parse_tables(path.read_bytes())
+    tables = parse_tables(path.read_bytes())
+    if tables.signs.known != (edition > 1):
+        raise ModelError(f"{path.name} is not of edition {edition}")
+    return tables

@@ -63,6 +63,7 @@ class _Floor(torch.autograd.Function):
 
 
 def rounded(w: Tensor) -> Tensor:
+    """Weights as the integers have them, in 1/64, with a straight-through gradient."""
     return w + (torch.round(w * 64) / 64 - w).detach()
 
 
@@ -92,6 +93,7 @@ class _Network(nn.Module):
 
 
 def activate(z: Tensor) -> Tensor:
+    """clip(floor(z), 0, 255) in 1/16, as the integers do it."""
     floored: Tensor = _Floor.apply(z)  # type: ignore[no-untyped-call]
     return floored.clamp(0, 255 / 16)
 

@@ -58,7 +58,7 @@ class SceneRun:
     clips: int = 6000
     guides: int = 3
     gist_steps: int = 4000
-    guide_steps: int = 600
+    guide_steps: int = 1400
     painter_steps: int = 3000
     gist_batch: int = 24
     painter_batch: int = 4

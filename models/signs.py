@@ -92,7 +92,7 @@ def collect_signs(
         ground = best_ground(clip, encoder, 110, "medium")
         for low, high in ((60, 110), (100, 165)):
             symbols = ground.choose(encoder, int(rng.integers(low, high))).symbols
-            found = [group_signs(symbols, group) for group in ground.layout.groups]
+            found = [group_signs(symbols, group, tables) for group in ground.layout.groups]
             around, negative = (np.concatenate(part) for part in zip(*found, strict=True))
             row = np.repeat(
                 [integer.sign_class(group) for group in ground.layout.groups],

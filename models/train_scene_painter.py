@@ -91,7 +91,6 @@ class PainterTrainer:
         self.encoder = start.network.encoder  # that of the checkpoint: it stays as it is
         self.encoder.load_state_dict(self.gist.encoder.state_dict())
         self.guides = [g.to(device).eval().requires_grad_(False) for g in parts.guides]
-        self.guide = self.guides[0]
         torch.manual_seed(config.seed)
         painter = ScenePainter(shape or ScenePainterConfig(), config.network)
         self.painter = placed(painter, device)
@@ -106,11 +105,15 @@ class PainterTrainer:
         }
         self.progress = load_checkpoint(config.run / "checkpoint", self.parts)
 
+    @property
+    def guide(self) -> Judge:
+        """The one whose turn it is."""
+        return self.guides[self.progress.step % len(self.guides)]
+
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the figures to log."""
         config = self.config
         rng = np.random.default_rng([config.seed, self.progress.step, self.group.rank])
-        self.guide = self.guides[self.progress.step % len(self.guides)]
         batch = self.data.sample(config.batch, config.frames, rng, apart=False).to(self.device)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         share = self.progress.share(config.steps, config.plan)

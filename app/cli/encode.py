@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import os
 import sys
 import time
@@ -23,6 +22,11 @@ from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
 from gistcast.codec.packet import Packet, kind_of
+
+try:
+    import fcntl
+except ImportError:  # Windows: two encoders of one file are not told apart
+    fcntl = None  # type: ignore[assignment]
 
 AUTO = "auto"  #: in place of a text: describe the first clip
 
@@ -160,7 +164,8 @@ def growing_file(path: str) -> Iterator[BinaryIO]:
 def _claim(file: BinaryIO, part: Path) -> None:
     """Lock a file that was just opened as `part`, and see that it still is."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         ours = os.path.samestat(os.fstat(file.fileno()), part.stat())
     except (BlockingIOError, FileNotFoundError):
         ours = False

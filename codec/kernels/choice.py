@@ -15,8 +15,19 @@ from gistcast.codec.kernels.context import of_group, of_position
 from gistcast.codec.kernels.levels import flags_of_level, put_levels
 from gistcast.codec.kernels.network import Room, logits, set_bias
 from gistcast.codec.kernels.range import U8, U16
-from gistcast.codec.kernels.residual import F32, I16, Geometry, State, keep, point, presence
-from gistcast.codec.kernels.signs import put_sign, sign_logit
+from gistcast.codec.kernels.residual import (
+    F32,
+    I16,
+    Geometry,
+    State,
+    keep,
+    levels_of,
+    minus_logit,
+    place,
+    point,
+    presence,
+)
+from gistcast.codec.kernels.signs import put_sign
 from gistcast.codec.quantiser import MAX_MAGNITUDE, UNARY
 
 F64 = NDArray[np.float64]
@@ -188,35 +199,25 @@ def _choose_group(
 def _sign_bits(state: State, group: Geometry, costs: Costs, room: Room) -> float:
     """Put the signs of a group in their places; their bits."""
     bits = 0.0
-    for t in range(group.start, group.stop):
-        for y in range(group.height):
-            line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
-            flat = group.values + (t * group.height + y) * group.width
-            for x in range(group.width):
-                value = state.values[flat + x]
-                if value:
-                    logit = sign_logit(
-                        group, state.sign_weights, state.signs, state.magnitude, t, y, x, room
-                    )
-                    bits += costs.exact_one[logit] if value < 0 else costs.exact_zero[logit]
-                    put_sign(state.signs, line + x, abs(value), value < 0)
+    places = levels_of(state, group)
+    for row in range(len(places)):
+        t, y, x, flat, bordered = place(places, row)
+        value = state.values[flat]
+        logit = minus_logit(state, group, t, y, x, room)
+        bits += costs.exact_one[logit] if value < 0 else costs.exact_zero[logit]
+        put_sign(state.signs, bordered, abs(value), value < 0)
     return bits
 
 
 @part
 def _put_signs(state: State, group: Geometry, room: Room, flags: U8, chances: U16, at: int) -> int:
     """Flags of a group's signs and their probabilities, from index `at`; returns the next one."""
-    for t in range(group.start, group.stop):
-        for y in range(group.height):
-            flat = group.values + (t * group.height + y) * group.width
-            for x in range(group.width):
-                value = state.values[flat + x]
-                if value:
-                    logit = sign_logit(
-                        group, state.sign_weights, state.signs, state.magnitude, t, y, x, room
-                    )
-                    flags[at], chances[at] = value < 0, state.probability[logit]
-                    at += 1
+    places = levels_of(state, group)
+    for row in range(len(places)):
+        t, y, x, flat, _ = place(places, row)
+        flags[at] = state.values[flat] < 0
+        chances[at] = state.probability[minus_logit(state, group, t, y, x, room)]
+        at += 1
     return at
 
 

@@ -106,6 +106,15 @@ def _sibling(
 
 
 @part
+def parent_place(group: Geometry, y: int, x: int) -> tuple[int, int]:
+    """The row and column of the parent over a position."""
+    rows, columns = group.parent_height, group.parent_width
+    if rows == group.height and columns == group.width:
+        return y, x
+    return min(y // 2, rows - 1), min(x // 2, columns - 1)
+
+
+@part
 def of_position(
     group: Geometry,
     magnitude: U8,
@@ -138,10 +147,7 @@ def of_position(
         f[4] = LOG[min(511, total + around)]
     if group.parent >= 0:
         rows, columns = group.parent_height, group.parent_width
-        if rows == group.height and columns == group.width:
-            above, left = y, x
-        else:
-            above, left = min(y // 2, rows - 1), min(x // 2, columns - 1)
+        above, left = parent_place(group, y, x)
         over = (above + 1) * (columns + 2) + left + 1
         parent = group.parent + t * (rows + 2) * (columns + 2) + over
         f[5] = LOG[magnitude[parent]]

@@ -22,6 +22,7 @@ from gistcast.codec.tables import LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, SignWeigh
 I8 = NDArray[np.int8]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]
 Geometry = Any  #: one row of `Plan.groups`
 
@@ -114,23 +115,50 @@ def _store(state: State, group: Geometry, phase: int, values: I32, found: I16) -
 
 
 @part
-def _read_signs(state: State, group: Geometry, room: Room, coder: U64, data: U8) -> None:
-    """Give the levels of a group, all above 0 so far, their signs."""
+def levels_of(state: State, group: Geometry) -> I64:
+    """Where the levels of a group lie that are not 0, in raster order: rows of t, y, x, and their
+    places in values and in planes with borders."""
+    area = group.height * group.width
+    first, count = group.values + group.start * area, 0
+    for flat in range(first, group.values + group.stop * area):
+        count += state.values[flat] != 0
+    out, row = np.empty((count, 5), np.int64), 0
     for t in range(group.start, group.stop):
         for y in range(group.height):
             line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
             flat = group.values + (t * group.height + y) * group.width
             for x in range(group.width):
-                value = state.values[flat + x]
-                if value:
-                    logit = sign_logit(
-                        group, state.sign_weights, state.signs, state.magnitude, t, y, x, room
-                    )
-                    negative = read_flag(coder, data, state.probability[logit]) == 1
-                    put_sign(state.signs, line + x, value, negative)
-                    if negative:
-                        state.values[flat + x] = -value
-                        state.points[flat + x] = -state.points[flat + x]
+                if state.values[flat + x]:
+                    out[row, 0], out[row, 1], out[row, 2] = t, y, x
+                    out[row, 3], out[row, 4] = flat + x, line + x
+                    row += 1
+    return out
+
+
+@part
+def place(places: I64, row: int) -> tuple[int, int, int, int, int]:
+    """One row of `levels_of`."""
+    return places[row, 0], places[row, 1], places[row, 2], places[row, 3], places[row, 4]
+
+
+@part
+def minus_logit(state: State, group: Geometry, t: int, y: int, x: int, room: Room) -> int:
+    """Logit, as an index 0..351, of the level at (t, y, x) being negative."""
+    return sign_logit(group, state.sign_weights, state.signs, state.magnitude, t, y, x, room)
+
+
+@part
+def _read_signs(state: State, group: Geometry, room: Room, coder: U64, data: U8) -> None:
+    """Give the levels of a group, all above 0 so far, their signs."""
+    places = levels_of(state, group)
+    for row in range(len(places)):
+        t, y, x, flat, bordered = place(places, row)
+        chance = state.probability[minus_logit(state, group, t, y, x, room)]
+        negative = read_flag(coder, data, chance) == 1
+        put_sign(state.signs, bordered, state.values[flat], negative)
+        if negative:
+            state.values[flat] = -state.values[flat]
+            state.points[flat] = -state.points[flat]
 
 
 @kernel
@@ -202,17 +230,14 @@ def group_signs(state: State, number: int, around: I8, negative: U8) -> int:
     """Inputs (n, 54) and outcome (n,) of the sign network for the levels of a group, whose signs
     are put in their places; returns how many."""
     group = state.groups[number]
-    room, count = np.empty(around.shape[1], np.int32), 0
-    for t in range(group.start, group.stop):
-        for y in range(group.height):
-            line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
-            flat = group.values + (t * group.height + y) * group.width
-            for x in range(group.width):
-                value = state.values[flat + x]
-                if value:
-                    features_of_sign(group, state.signs, state.magnitude, t, y, x, room)
-                    around[count] = room
-                    negative[count] = value < 0
-                    count += 1
-                    put_sign(state.signs, line + x, abs(value), value < 0)
+    inputs, count = np.empty(around.shape[1], np.int32), 0
+    places = levels_of(state, group)
+    for row in range(len(places)):
+        t, y, x, flat, bordered = place(places, row)
+        value = state.values[flat]
+        features_of_sign(group, state.signs, state.magnitude, t, y, x, inputs)
+        around[count] = inputs
+        negative[count] = value < 0
+        count += 1
+        put_sign(state.signs, bordered, abs(value), value < 0)
     return count

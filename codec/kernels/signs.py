@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.kernels.compiled import part
+from gistcast.codec.kernels.context import parent_place
 from gistcast.codec.kernels.network import Room, activate, add_rows
 from gistcast.codec.tables import HIDDEN, LARGEST_SIGNED, LOGIT_LIMIT, PLAIN, SIGNS, SignWeights
 
@@ -87,10 +88,7 @@ def features_of_sign(
     here = t * (group.height + 2) * stride + inside
     if group.parent >= 0:
         rows, columns = group.parent_height, group.parent_width
-        if rows == group.height and columns == group.width:
-            above, left = y, x
-        else:
-            above, left = min(y // 2, rows - 1), min(x // 2, columns - 1)
+        above, left = parent_place(group, y, x)
         over = (t * (rows + 2) + above + 1) * (columns + 2) + left + 1
         _cross(signs, group.parent + over, columns + 2, f, 21)
         if group.luma_parent >= 0:

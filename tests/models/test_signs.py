@@ -12,6 +12,7 @@ import torch
 
 from gistcast.codec import tables as integer
 from gistcast.codec.camera import still_ground
+from gistcast.codec.errors import ModelError
 from gistcast.codec.media import load_clip
 from gistcast.codec.residual import ResidualEncoder, group_signs
 from gistcast.codec.tables import HIDDEN, SIGNS, Tables, load_tables
@@ -28,7 +29,7 @@ def _samples(tables: Tables) -> tuple[SignSamples, float]:
     chosen = ground.choose(ResidualEncoder(tables, 0.13), QUANTISER)
     rows, parts = [], []
     for group in ground.layout.groups:
-        parts.append(group_signs(chosen.symbols, group))
+        parts.append(group_signs(chosen.symbols, group, tables))
         rows += [integer.sign_class(group)] * len(parts[-1][1])
     around, negative = (np.concatenate(part) for part in zip(*parts, strict=True))
     bare = load_tables(1)  # counts no signs
@@ -71,6 +72,14 @@ def test_turned_round_it_says_the_opposite() -> None:
     turned[:, :SIGNS] *= -1
     with torch.no_grad():
         assert torch.allclose(network(around, row), -network(turned, row), atol=1e-3)
+
+
+def test_tables_without_signs_write_nothing() -> None:
+    clip, _ = load_clip(STREET, size=(32, 32), frames=4)
+    ground = still_ground(clip, None)
+    chosen = ground.choose(ResidualEncoder(load_tables(1), 0.13), QUANTISER)
+    with pytest.raises(ModelError, match="sign network"):
+        chosen.layer(0, len(ground.layout.groups))
 
 
 def test_a_training(tmp_path: Path) -> None:
