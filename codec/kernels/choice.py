@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.kernels.compiled import kernel, part
-from gistcast.codec.kernels.context import of_group, of_position
+from gistcast.codec.kernels.context import of_group
 from gistcast.codec.kernels.levels import flags_of_level, put_levels
-from gistcast.codec.kernels.network import Room, logits, set_bias
+from gistcast.codec.kernels.network import Room
 from gistcast.codec.kernels.range import U8, U16
 from gistcast.codec.kernels.residual import (
     F32,
     I16,
     Geometry,
     State,
+    begin_phase,
+    gather,
     keep,
     levels_of,
     minus_logit,
@@ -161,33 +163,28 @@ def _choose_group(
     distortion = bits = 0.0
     any_ = False
     for phase in range(2):
-        for feature in range(20, 23):
-            room.features[feature] = 0
-        for t in range(group.start, group.stop):
-            set_bias(group, state.weights, phase, t, room.bias)
-            for y in range(group.height):
-                line = group.band + (t * (group.height + 2) + y + 1) * (group.width + 2) + 1
-                row = group.values + (t * group.height + y) * group.width
-                for column in range((t + y + phase) % 2, group.width, 2):
-                    of_position(
-                        group, state.magnitude, slower, energy, phase, t, y, column, room.features
-                    )
-                    flat = row + column
-                    logits(room, state.weights, outcome.logits, flat)
-                    found = outcome.logits[flat]
-                    value = x[flat] * unit
-                    size, d, b = _choose_level(state, costs, weight, value, found)
-                    square = value * value
-                    gain += square - d - weight * b
-                    if abs(value) > _HALF:
-                        gain -= max(square - weight, _ZERO)
-                    if size:
-                        any_ = True
-                        keep(state, flat, line + column, size, value < _ZERO, found[0])
-                    distortion += d
-                    bits += _exact_bits(costs, size, found)
-                if gain <= 0.0:
-                    return False
+        begin_phase(group, phase, room)
+        count = 1
+        while count:
+            count = gather(state, group, phase, slower, energy, room)
+            for p in range(count):
+                flat, bordered = room.places[p, 0], room.places[p, 1]
+                found = outcome.logits[flat]
+                for c in range(3):
+                    found[c] = room.logits[c, p]
+                value = x[flat] * unit
+                size, d, b = _choose_level(state, costs, weight, value, found)
+                square = value * value
+                gain += square - d - weight * b
+                if abs(value) > _HALF:
+                    gain -= max(square - weight, _ZERO)
+                if size:
+                    any_ = True
+                    keep(state, flat, bordered, size, value < _ZERO, found[0])
+                distortion += d
+                bits += _exact_bits(costs, size, found)
+            if gain <= 0.0:
+                return False
     if any_ and state.sign_weights.sign_rows.size:
         bits += _sign_bits(state, group, costs, room)
     outcome.distortion[number] = distortion

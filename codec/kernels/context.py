@@ -1,6 +1,6 @@
 """What is already known around a coefficient, as small integers: `docs/bitstream.md`, section 12.
 
-    magnitudes decoded before --sums over neighbours--> LOG table --> features (23,) uint8
+    magnitudes decoded before --sums over neighbours--> LOG table --> features (23, n) uint8
 
 Magnitudes lie in planes with a border of zeros (see `Plan`), so that no neighbour is outside.
 """
@@ -55,8 +55,9 @@ def _sum_planes(a: U8, first: int, plane: int, stop: int, out: I16) -> None:
 
 @part
 def of_group(group: Geometry, magnitude: U8, quantiser: int, constant: U8) -> tuple[I16, I16]:
-    """Features that all of a group share go to `constant`; returns the sums over the slower planes
-    of its band and over the planes of its parent, both with borders."""
+    """Features that all of a group share go to all columns of `constant`, and 0 for the others;
+    returns the sums over the slower planes of its band and over the planes of its parent, both
+    with borders."""
     height, width = group.height, group.width
     slower = np.zeros((height + 2) * (width + 2), np.int16)
     energy = np.zeros((group.parent_height + 2) * (group.parent_width + 2), np.int16)
@@ -125,8 +126,10 @@ def of_position(
     y: int,
     x: int,
     f: U8,
+    p: int,
 ) -> None:
-    """Features 0..15 and 20..22 of a position of a group; the others of `f` stay as they are.
+    """Features 0..15 and 20..22 of a position of a group, in column p of `f`; the others stay as
+    they are.
 
     Args:
         slower, energy: from `of_group`.
@@ -138,43 +141,43 @@ def of_position(
     here = group.band + t * plane + inside
     if group.temporal > 0:
         before = group.band + t // 2 * plane + inside
-        f[0] = LOG[magnitude[before]]
-        f[1] = LOG[_cross(magnitude, before, stride)]
-        f[2] = LOG[_corners(magnitude, before, stride)]
+        f[0, p] = LOG[magnitude[before]]
+        f[1, p] = LOG[_cross(magnitude, before, stride)]
+        f[2, p] = LOG[_corners(magnitude, before, stride)]
         total = np.int64(slower[inside])
-        f[3] = LOG[total]
+        f[3, p] = LOG[total]
         around = _cross(slower, inside, stride) + _corners(slower, inside, stride)
-        f[4] = LOG[min(511, total + around)]
+        f[4, p] = LOG[min(511, total + around)]
     if group.parent >= 0:
         rows, columns = group.parent_height, group.parent_width
         above, left = parent_place(group, y, x)
         over = (above + 1) * (columns + 2) + left + 1
         parent = group.parent + t * (rows + 2) * (columns + 2) + over
-        f[5] = LOG[magnitude[parent]]
-        f[6] = LOG[_cross(magnitude, parent, columns + 2)]
-        f[7] = LOG[min(511, energy[over])]
+        f[5, p] = LOG[magnitude[parent]]
+        f[6, p] = LOG[_cross(magnitude, parent, columns + 2)]
+        f[7, p] = LOG[min(511, energy[over])]
     if group.first >= 0:
         value, around = _sibling(
             magnitude, group.first, group.first_height, group.first_width, group, t, y, x
         )
-        f[8], f[9] = LOG[value], LOG[around]
+        f[8, p], f[9, p] = LOG[value], LOG[around]
     if group.second >= 0:
         value, around = _sibling(
             magnitude, group.second, group.second_height, group.second_width, group, t, y, x
         )
-        f[10], f[11] = LOG[value], LOG[around]
+        f[10, p], f[11, p] = LOG[value], LOG[around]
     if group.luma >= 0:
         at = here - group.band + group.luma
-        f[12], f[13] = LOG[magnitude[at]], LOG[_cross(magnitude, at, stride)]
+        f[12, p], f[13, p] = LOG[magnitude[at]], LOG[_cross(magnitude, at, stride)]
     if group.cb >= 0:
         at = here - group.band + group.cb
-        f[14], f[15] = LOG[magnitude[at]], LOG[_cross(magnitude, at, stride)]
+        f[14, p], f[15, p] = LOG[magnitude[at]], LOG[_cross(magnitude, at, stride)]
     if phase:
-        f[20] = LOG[np.int64(magnitude[here - 1]) + magnitude[here + 1]]
-        f[21] = LOG[np.int64(magnitude[here - stride]) + magnitude[here + stride]]
+        f[20, p] = LOG[np.int64(magnitude[here - 1]) + magnitude[here + 1]]
+        f[21, p] = LOG[np.int64(magnitude[here - stride]) + magnitude[here + stride]]
         around = np.int64(0)
         if t > group.start:
             around += magnitude[here - plane]
         if t + 1 < group.stop:
             around += magnitude[here + plane]
-        f[22] = LOG[around]
+        f[22, p] = LOG[around]

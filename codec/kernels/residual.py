@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from gistcast.codec.kernels.compiled import kernel, part
 from gistcast.codec.kernels.context import of_group, of_position
 from gistcast.codec.kernels.levels import read_levels
-from gistcast.codec.kernels.network import Room, logits, set_bias
+from gistcast.codec.kernels.network import BATCH, Room, logits, set_bias
 from gistcast.codec.kernels.range import DAMAGED, U8, U16, U64, read_flag
 from gistcast.codec.kernels.signs import features_of_sign, put_sign, sign_logit
-from gistcast.codec.tables import LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, SignWeights, Weights
+from gistcast.codec.tables import HIDDEN, LOGIT_LIMIT, RECONSTRUCTION_BUCKETS, SignWeights, Weights
 
 I8 = NDArray[np.int8]
 I16 = NDArray[np.int16]
@@ -73,20 +73,56 @@ def point(state: State, magnitude: int, logit: int) -> float:
 
 
 @part
+def begin_phase(group: Geometry, phase: int, room: Room) -> None:
+    """Gather from the first position of a phase on."""
+    room.cursor[0], room.cursor[1], room.cursor[2] = group.start, 0, (group.start + phase) % 2
+
+
+@part
+def gather(state: State, group: Geometry, phase: int, slower: I16, energy: I16, room: Room) -> int:
+    """The next positions of a phase, in raster order, with their logits; returns how many.
+
+    Args:
+        slower, energy: from `of_group`.
+    """
+    t, y, x = room.cursor
+    count = 0
+    set_bias(group, state.weights, phase, min(t, group.stop - 1), room.bias)
+    while t < group.stop and count < BATCH:
+        if x >= group.width:
+            y += 1
+            if y == group.height:
+                t, y = t + 1, 0
+                if t < group.stop:
+                    set_bias(group, state.weights, phase, t, room.bias)
+            x = (t + y + phase) % 2
+            continue
+        of_position(group, state.magnitude, slower, energy, phase, t, y, x, room.features, count)
+        for j in range(HIDDEN):
+            room.sums[j, count] = room.bias[j]
+        line = t * (group.height + 2) + y + 1
+        room.places[count, 0] = group.values + (t * group.height + y) * group.width + x
+        room.places[count, 1] = group.band + line * (group.width + 2) + 1 + x
+        count += 1
+        x += 2
+    room.cursor[0], room.cursor[1], room.cursor[2] = t, y, x
+    logits(room, state.weights, count)
+    return count
+
+
+@part
 def phase_logits(
     state: State, group: Geometry, phase: int, slower: I16, energy: I16, room: Room, out: I16
 ) -> int:
     """Logits of all positions of a phase, in raster order; returns how many."""
-    for feature in range(20, 23):
-        room.features[feature] = 0
-    row = 0
-    for t in range(group.start, group.stop):
-        set_bias(group, state.weights, phase, t, room.bias)
-        for y in range(group.height):
-            for x in range((t + y + phase) % 2, group.width, 2):
-                of_position(group, state.magnitude, slower, energy, phase, t, y, x, room.features)
-                logits(room, state.weights, out, row)
-                row += 1
+    begin_phase(group, phase, room)
+    row, count = 0, 1
+    while count:
+        count = gather(state, group, phase, slower, energy, room)
+        for p in range(count):
+            for c in range(3):
+                out[row + p, c] = room.logits[c, p]
+        row += count
     return row
 
 
@@ -213,16 +249,17 @@ def group_contexts(
     """Features and logits of a phase of a group whose first phase, at least, is known."""
     group = state.groups[number]
     slower, energy = of_group(group, state.magnitude, quantiser, room.features)
-    count = phase_logits(state, group, phase, slower, energy, room, found)
-    row = 0
-    for t in range(group.start, group.stop):
-        for y in range(group.height):
-            for x in range((t + y + phase) % 2, group.width, 2):
-                of_position(group, state.magnitude, slower, energy, phase, t, y, x, room.features)
-                for feature in range(features.shape[1]):
-                    features[row, feature] = room.features[feature]
-                row += 1
-    return count
+    begin_phase(group, phase, room)
+    row, count = 0, 1
+    while count:
+        count = gather(state, group, phase, slower, energy, room)
+        for p in range(count):
+            for feature in range(features.shape[1]):
+                features[row + p, feature] = room.features[feature, p]
+            for c in range(3):
+                found[row + p, c] = room.logits[c, p]
+        row += count
+    return row
 
 
 @kernel
