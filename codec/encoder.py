@@ -179,12 +179,21 @@ class Encoder:
         choice = Choice(clip, settings, measure) if gist is None else None
         if budget is None:
             quality = _DEFAULT_QUALITY if settings.quality is None else settings.quality
-            trial = at_quality(trials, quality, measure, settings.preset)
-            trial = choice.at_quality(trials, trial) if choice else trial
+            plain = at_quality(trials, quality)
+            trial = self._in_place_of(plain, trials, choice, measure)
         else:
             trial = self._within(trials, choice, budget, measure)
             self._guess = trial.quantiser
         return described + trial.layers, trial.cost(measure(trial.layers), trial.quantiser)
+
+    def _in_place_of(
+        self, plain: Trial, trials: Trials, choice: Choice | None, measure: Callable[[Layers], int]
+    ) -> Trial:
+        """The best within the bytes of a residual."""
+        budget, trial = measure(plain.layers), plain
+        if self.settings.preset == "slow":
+            trial = within_budget(trials, budget, measure, "slow", plain.quantiser)
+        return choice.within(trials, trial, budget) if choice else trial
 
     def _within(
         self, trials: Trials, choice: Choice | None, budget: int, measure: Callable[[Layers], int]

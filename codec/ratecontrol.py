@@ -116,15 +116,11 @@ class Trials:
         return self.ground.picture(chosen, self._gist)
 
 
-def at_quality(trials: Trials, quality: float, measure: Measure, preset: str) -> Trial:
-    """The residual at a quality; slow weighs neighbouring steps and lambdas by D + lambda R."""
-    quantiser = quality_to_quantiser(quality)
+def at_quality(trials: Trials, quality: float) -> Trial:
+    """The residual at a quality. Its bytes are the budget of the clip: where more are spent the
+    better the quality, whatever codes best within them can only become better."""
     trials.settle(TYPICAL)  # not at this quantiser: more quality should always cost more bytes
-    best = trials.at(quantiser)
-    if preset == "slow":
-        others = [trials.at(quantiser - finer, weight) for finer, weight in _SLOW[::2]]
-        best = min([best, *others], key=lambda t: t.cost(measure(t.layers), quantiser))
-    return best
+    return trials.at(quality_to_quantiser(quality))
 
 
 class _Fit:

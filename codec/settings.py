@@ -18,7 +18,8 @@ class EncodeSettings:
     """How to code a stream. At most one of quality, clip_bytes and bitrate.
 
     Attributes:
-        quality: 0..100, more is better and bigger.
+        quality: 0..100, more is better and bigger: a clip may take the bytes of its plain residual
+            at that quality's quantiser, and whatever codes best within them is sent.
         clip_bytes: hard limit on the bytes of every clip, packet headers included.
         bitrate: bits a second, as a leaky bucket over the stream.
         clip_frames: 8, 16 or 32.

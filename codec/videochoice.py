@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -213,30 +212,6 @@ class Choice:
         wanted = "video" not in settings.without and settings.residual_layers is None
         return wanted and settings.preset != "fast" and not small
 
-    def at_quality(self, trials: Trials, trial: Trial) -> Trial:
-        """The trial, or the video of least D + lambda R at the trial's lambda if that is less."""
-        if not self.open:
-            return trial
-        size, quantiser = self._measure(trial.layers), trial.quantiser
-        best = self._exact(trials, trial)
-        shifts = (0,) if self._settings.preset == "medium" else (0, -3, 3)
-        tried = [
-            (kept, _crf(quantiser, kept, self._clip) + shift)
-            for kept in _arms(self._clip, self._settings, size)
-            for shift in shifts
-        ]
-        winner: VideoTrial | None = None
-        with ThreadPoolExecutor(2) as pool:  # SVT-AV1 is given one thread each
-            for video in pool.map(lambda one: self._videos.at(*one), tried):
-                if video is None or self._cost(_as_trial(video, trial)) >= self._cost(best):
-                    continue
-                best, winner = _as_trial(video, trial), video
-        if winner is not None and self._finer is not None:
-            video = self._finer.at(winner.kept, winner.crf)
-            if video is not None:
-                best = min(best, _as_trial(video, trial), key=self._cost)
-        return best
-
     def within(self, trials: Trials, trial: Trial, budget: int) -> Trial:
         """The trial within a budget, or the video within it if that is closer to the clip."""
         if not self.open:
@@ -255,9 +230,6 @@ class Choice:
     def _exact(self, trials: Trials, trial: Trial) -> Trial:
         """With the distortion of its samples, not of its coefficients."""
         return replace(trial, distortion=distortion(self._clip, trials.picture(trial)))
-
-    def _cost(self, trial: Trial) -> float:
-        return trial.cost(self._measure(trial.layers), trial.quantiser)
 
     def _best(self, rival: Trial, budget: int) -> VideoTrial | None:
         """The best video that uses up a budget; None if it is no better than the rival."""

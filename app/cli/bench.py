@@ -21,7 +21,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import PRESETS, Encoder, EncodeSettings
 from gistcast.codec.errors import ModelError
-from gistcast.codec.layers import cut_layers
+from gistcast.codec.layers import Layers, cut_layers
 from gistcast.codec.media import VideoInfo, load_clip
 from gistcast.codec.protocol import Refiner
 from gistcast.codec.ratecontrol import RDO_WEIGHT, TYPICAL, Trials, quality_to_quantiser
@@ -89,8 +89,12 @@ def _stages(clip: Clip, settings: EncodeSettings) -> dict[str, float]:
     chosen = timed("choice", lambda: ground.choose(encoder, quantiser))
     timed("entropy", lambda: cut_layers(chosen, None))
     trial = trials.at(quantiser)
-    choice = Choice(clip, settings, lambda layers: sum(len(payload) for _, payload in layers))
-    timed("video_trial", lambda: choice.at_quality(trials, trial))
+
+    def measure(layers: Layers) -> int:
+        return sum(len(payload) for _, payload in layers)
+
+    choice = Choice(clip, settings, measure)
+    timed("video_trial", lambda: choice.within(trials, trial, measure(trial.layers)))
     whole = chosen.layer(0, len(ground.layout.groups))
     decoder = ResidualDecoder(clip.frames, clip.height, clip.width, load_tables(), quantiser)
     timed("decode_symbols", lambda: decoder.layer(whole, 0))

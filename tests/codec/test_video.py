@@ -338,6 +338,8 @@ def test_quality_stays_monotonic_across_the_switch(traffic: Clip) -> None:
     points = []
     for q in range(5, 100, 15):
         data = encode_video([traffic], INFO, EncodeSettings(quality=q))
+        plain = EncodeSettings(quality=q, without=frozenset({"video"}))
+        assert len(data) <= len(encode_video([traffic], INFO, plain))
         (decoded,) = decode_video(data)
         points.append((len(data), psnr(decoded.clip, traffic), decoded.video is not None))
     assert {found for *_, found in points} == {False, True}
