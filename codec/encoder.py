@@ -193,7 +193,7 @@ class Encoder:
         budget, trial = measure(plain.layers), plain
         if self.settings.preset == "slow":
             trial = within_budget(trials, budget, measure, "slow", plain.quantiser)
-        return choice.within(trials, trial, budget) if choice else trial
+        return choice.within(trials, trial, budget, least=0) if choice else trial
 
     def _within(
         self, trials: Trials, choice: Choice | None, budget: int, measure: Callable[[Layers], int]

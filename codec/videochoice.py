@@ -27,7 +27,8 @@ _QUANTISERS, _CRFS = (10, 59, 76, 92, 108, 125, 141), (4, 30, 40, 48, 56, 62, 65
 _COARSER = 3.0  # with fewer frames: lower the CRF by so much
 _LOWEST, _HIGHEST, _QUARTER = 4.0, 70.0, 0.25  # CRF, and its steps
 _SLOPES = (0, 45, 63), (-0.045, -0.045, -0.2)  # of log(bytes) over CRF, until two points are known
-_FULL, _LEAST = 0.955, 0.95  # shares of a budget: the search ends, a clip must use
+LEAST_SHARE = 0.95  #: of a budget, that a clip uses
+_FULL = 0.955  # share of a budget with which the search ends
 _STILL = 0.5  # mean change of luma from frame to frame, below which a clip stands still
 _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
@@ -155,7 +156,7 @@ class _Search:
         for _ in range(self._tries):
             trial = self._trials.at(kept, crf)
             if trial is None:
-                return None
+                return best
             size = self._measure(trial.layers)
             if trial.distortion * (size / self._budget) ** _POWER > rival:
                 return best
@@ -212,43 +213,51 @@ class Choice:
         wanted = "video" not in settings.without and settings.residual_layers is None
         return wanted and settings.preset != "fast" and not small
 
-    def within(self, trials: Trials, trial: Trial, budget: int) -> Trial:
-        """The trial within a budget, or the video within it if that is closer to the clip."""
+    def within(
+        self, trials: Trials, trial: Trial, budget: int, least: float = LEAST_SHARE
+    ) -> Trial:
+        """The trial within a budget, or the video within it if that is closer to the clip.
+
+        Args:
+            least: share of the budget that a video must use.
+        """
         if not self.open:
             return trial
         rival = self._exact(trials, trial)
-        video = self._best(rival, budget)
+        video = self._best(rival, budget, least)
         return rival if video is None else _as_trial(video, trial)
 
     def clearly_within(self, trials: Trials, near: Trial, budget: int) -> Trial | None:
         """The video within a budget if it is far better than a residual of about those bytes."""
         size, exact = self._measure(near.layers), self._exact(trials, near)
         expected = exact.distortion * (size / budget) ** _POWER
-        video = self._best(replace(exact, distortion=_CLEARLY * expected), budget)
+        video = self._best(replace(exact, distortion=_CLEARLY * expected), budget, LEAST_SHARE)
         return None if video is None else _as_trial(video, near)
 
     def _exact(self, trials: Trials, trial: Trial) -> Trial:
         """With the distortion of its samples, not of its coefficients."""
         return replace(trial, distortion=distortion(self._clip, trials.picture(trial)))
 
-    def _best(self, rival: Trial, budget: int) -> VideoTrial | None:
+    def _best(self, rival: Trial, budget: int, least: float) -> VideoTrial | None:
         """The best video that uses up a budget; None if it is no better than the rival."""
         gain = 1.0 if self._finer is None else _POLISH
-        best = self._search(replace(rival, distortion=gain * rival.distortion), budget)
+        best = self._search(replace(rival, distortion=gain * rival.distortion), budget, least)
         if best is not None and self._finer is not None:
-            best = self._polished(self._finer, best, budget)
+            best = self._polished(self._finer, best, budget, least)
         return None if best is None or best.distortion >= rival.distortion else best
 
-    def _polished(self, finer: VideoTrials, best: VideoTrial, budget: int) -> VideoTrial:
+    def _polished(
+        self, finer: VideoTrials, best: VideoTrial, budget: int, least: float
+    ) -> VideoTrial:
         """The winner of a search, coded with more effort."""
         found = _Search(finer, budget, self._measure, _POLISH_TRIES).run(
             best.kept, best.crf, math.inf
         )
-        if found is None or self._measure(found.layers) < _LEAST * budget:
+        if found is None or self._measure(found.layers) < least * budget:
             return best
         return min(best, found, key=lambda video: video.distortion)
 
-    def _search(self, rival: Trial, budget: int) -> VideoTrial | None:
+    def _search(self, rival: Trial, budget: int, least: float) -> VideoTrial | None:
         tries = 8 if self._settings.preset == "slow" else 5
         search = _Search(self._videos, budget, self._measure, tries)
         best: VideoTrial | None = None
@@ -256,7 +265,7 @@ class Choice:
             worst = rival.distortion if best is None else best.distortion
             crf = _crf(rival.quantiser, kept, self._clip) if best is None else best.crf
             found = search.run(kept, crf, _FAR * worst)
-            if found is None or self._measure(found.layers) < _LEAST * budget:
+            if found is None or self._measure(found.layers) < least * budget:
                 continue
             if found.distortion < worst:
                 best = found
