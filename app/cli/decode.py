@@ -21,6 +21,8 @@ EPILOG = """examples:
   gistcast decode in.gist -o close.mp4 --refine fidelity
   gistcast decode in.gist -o sketch.y4m --refine off
   gistcast decode in.gist -o - | ffplay -
+
+Of a damaged file OUT has what is whole. Standard error says what was lost; the exit status is 3.
 """
 
 
@@ -43,16 +45,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="refuse larger frames: time and memory go by them, whatever the file's size",
     )
-    add_strict(parser)
     common.add_device(parser)
     parser.set_defaults(run=run)
-
-
-def add_strict(parser: argparse.ArgumentParser) -> None:
-    """--strict."""
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 3 when anything of the file was lost"
-    )
 
 
 def add_refine(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +72,11 @@ def _clips(parsed: GistFile, decoder: Decoder, layers: str) -> Iterable[tuple[in
 
 
 def run(args: argparse.Namespace) -> None:
-    """Decode."""
+    """Decode.
+
+    Raises:
+        CorruptError: clips lost something; OUT is written all the same, with what is whole.
+    """
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
     started = time.monotonic()
     parsed = read_gist(common.read_input(args.input))
@@ -98,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     seconds = round(time.monotonic() - started, 3)
     facts = {"frames": frames, "seconds": seconds, "clips_damaged": damaged}
     common.report(args, facts, f"{frames} frames, {damaged} clips damaged, {seconds:g} s")
-    if damaged and args.strict:
+    if damaged:
         raise CorruptError(f"{damaged} clips damaged", field="packet")
 
 

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from gistcast.cli import common
-from gistcast.cli.decode import add_strict
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.file import CodedClip, GistFile, read_gist, read_index
 from gistcast.codec.packet import TEXT, Packet, kind_of, layer_name
@@ -21,7 +20,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("info", help="fields and bytes of a .gist file")
     parser.add_argument("input", metavar="IN.gist", help="coded file, or - for stdin")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    add_strict(parser)
     parser.set_defaults(run=run)
 
 
@@ -89,19 +87,33 @@ def describe(data: bytes) -> dict[str, Any]:
         "clips": clips,
         "damage": [{"offset": offset, "message": message} for offset, message in parsed.damage],
         "missing_clips": [list(run) for run in parsed.missing],
-        "losses": parsed.losses(),
+        "losses": parsed.losses() + _unread(clips),
     }
 
 
+def _unread(clips: list[dict[str, Any]]) -> list[str]:
+    """Layers behind a good checksum that make no sense."""
+    return [
+        f"clip {clip['number']}: {layer['layer']}: {layer['damage']}"
+        for clip in clips
+        for layer in clip["layers"]
+        if "damage" in layer
+    ]
+
+
 def run(args: argparse.Namespace) -> None:
-    """Print the facts."""
+    """Print the facts.
+
+    Raises:
+        CorruptError: something of the file was lost; the facts are printed all the same.
+    """
     facts = describe(common.read_input(args.input))
     if args.json:
         print(json.dumps(facts))
     else:
         _print(facts)
-    if facts["losses"] and args.strict:
-        raise CorruptError(f"{len(facts['losses'])} losses", field="packet")
+    if facts["losses"]:
+        raise CorruptError(f"of the file is lost: {'; '.join(facts['losses'])}")
 
 
 def _print(facts: dict[str, Any]) -> None:

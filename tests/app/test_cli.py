@@ -103,11 +103,13 @@ def test_damage_is_reported_and_survived(coded: Path, tmp_path: Path, capsys: Ca
     damaged = tmp_path / "damaged.gist"
     damaged.write_bytes(bytes(data))
     out = str(tmp_path / "o.y4m")
-    assert main(["decode", str(damaged), "-o", out, "--no-refine", "--json"]) == 0
+    assert main(["decode", str(damaged), "-o", out, "--no-refine", "--json"]) == 3
     captured = capsys.readouterr()
     facts = json.loads(captured.out)
     assert facts["clips_damaged"] == 1 and 0 < facts["frames"] < 105
     assert "damage at byte" in captured.err
+    with VideoReader(Path(out)) as reader:
+        assert sum(1 for _ in reader) == facts["frames"]
 
 
 def _run(*arguments: str, data: bytes) -> bytes:

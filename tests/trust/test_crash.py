@@ -22,7 +22,9 @@ from gistcast.cli import main
 from gistcast.cli.encode import growing_file
 from gistcast.codec.clip import Clip
 from gistcast.codec.file import GistFile, decode_video, read_gist
-from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.codec.header import Header
+from gistcast.codec.media import VideoInfo, VideoWriter, load_clip
+from gistcast.codec.packet import TEXT, Packet
 
 CLIP = 8  # frames
 _SECONDS = 120  # of patience with a busy machine
@@ -150,26 +152,43 @@ def damaged(tmp_path_factory: pytest.TempPathFactory, street: Clip) -> Path:
 
 
 def test_info_says_what_was_lost(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", str(damaged), "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
+    assert main(["info", str(damaged), "--json"]) == 3
+    captured = capsys.readouterr()
+    assert "clip 2 missing" in captured.err
+    facts = json.loads(captured.out)
     assert facts["missing_clips"] == [[2, 2]]
     assert [c["complete"] for c in facts["clips"]] == [False, True, False]
     lost = "\n".join(facts["losses"])
     for words in ("clip 2 missing", "clip 0 has only residual.0, residual.2", "damage at byte"):
         assert words in lost
-    assert main(["info", str(damaged), "--strict"]) == 3
+    assert main(["info", str(damaged)]) == 3
     assert "clip 3 has only residual.0, residual.1" in capsys.readouterr().out
+
+
+def test_a_text_that_cannot_be_read_is_a_loss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its checksum is good, and its bytes are no text."""
+    head = Header(16, 12, Fraction(25), CLIP).to_bytes()
+    path = tmp_path / "a.gist"
+    path.write_bytes(head + Packet(0, TEXT, b"\xff" * 9, last=True).to_bytes(head))
+    assert main(["info", str(path), "--json"]) == 3
+    (loss,) = json.loads(capsys.readouterr().out)["losses"]
+    assert loss.startswith("clip 0: text: ")
+    command = ["decode", str(path), "-o", str(tmp_path / "a.y4m"), "--refine", "off"]
+    assert main(command) == 3
 
 
 def test_decode_recovers_the_rest(
     damaged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["decode", str(damaged), "-o", str(tmp_path / "a.y4m"), "--refine", "off"]
-    assert main([*command, "--json"]) == 0
+    assert main([*command, "--json"]) == 3
     captured = capsys.readouterr()
     facts = json.loads(captured.out)
     assert facts["frames"] == 3 * CLIP and facts["clips_damaged"] == 3
     assert "clip 2 missing" in captured.err
-    assert main([*command, "-y", "--strict"]) == 3
+    assert load_clip(tmp_path / "a.y4m")[0].frames == 3 * CLIP
+    assert main([*command, "-y", "--layers", "text"]) == 3  # there is none
     assert main([*command, "-y", "--max-pixels", "4095"]) == 1
     assert "4095 pixels" in capsys.readouterr().err
