@@ -35,9 +35,13 @@ ROWS: dict[str, tuple[dict[str, str], list[str]]] = {
     "2 threads": ({"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}, []),
     "without oneDNN": ({}, ["--without-onednn"]),
     "torch.compile": ({}, ["--compile"]),
+    "1 thread of OpenBLAS": ({"OPENBLAS_NUM_THREADS": "1"}, []),
+    "2 threads of OpenBLAS": ({"OPENBLAS_NUM_THREADS": "2"}, []),
     "OpenBLAS for Nehalem": ({"OPENBLAS_CORETYPE": "Nehalem"}, []),
+    "OpenBLAS for Haswell": ({"OPENBLAS_CORETYPE": "Haswell"}, []),
     "oneDNN for SSE4.1": ({"ONEDNN_MAX_CPU_ISA": "SSE41"}, []),
     "numba for any x86-64": ({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}, []),
+    "numba for Haswell": ({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}, []),
     "without numba's compiler": ({"NUMBA_DISABLE_JIT": "1"}, ["--small"]),
 }
 _SMALL = ("flat-odd", "text-64", "latent-clips")  # what uncompiled kernels can do in a minute
@@ -102,7 +106,15 @@ def _row(args: argparse.Namespace) -> None:
         import torch
 
         torch.backends.mkldnn.enabled = not args.without_onednn  # type: ignore[assignment]
-    print(json.dumps(_facts(args.folder, args)))
+    facts = _facts(args.folder, args)
+    if args.compile:
+        from torch._dynamo.utils import counters
+
+        graphs = counters["stats"]["unique_graphs"]
+        if not graphs:
+            sys.exit("nothing was compiled")
+        facts["versions"] += f", {graphs} graphs compiled"  # type: ignore[operator]
+    print(json.dumps(facts))
 
 
 def _facts(home: Path, args: argparse.Namespace) -> dict[str, dict[str, str]]:
@@ -164,7 +176,8 @@ def _gist(compiled: bool):
         return None
     model = load_gist()
     if compiled:
-        model.network = torch.compile(model.network)
+        for method in ("encode", "decode", "text"):
+            setattr(model.network, method, torch.compile(getattr(model.network, method)))
     return model
 
 
