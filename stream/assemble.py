@@ -17,9 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.packet import CLIP_NUMBER_PERIOD, RESIDUAL, Chunk, Packet, parse_packet
-from gistcast.stream.fragment import rebuild
+from gistcast.stream.fragment import Parities, rebuild
 from gistcast.stream.messages import (
-    MAX_CLIP_MESSAGES,
     ClipMarker,
     Cut,
     End,
@@ -30,6 +29,7 @@ from gistcast.stream.messages import (
 
 _WAYS = 64  # clips over which the shortest way is remembered
 _OVERHEAD = 256  # bytes a held message costs beyond its own
+_PACKET_HEAD = 24  # bytes in which the fields before a packet's payload end
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Pending:
     """
 
     messages: dict[int, bytes] = field(default_factory=dict)
-    parities: list[Parity] = field(default_factory=list)
+    parities: Parities = field(default_factory=Parities)
     packets: dict[int, tuple[Packet, bytes]] = field(default_factory=dict)
     joined: bytes = b""
     next: int = 0
@@ -141,9 +141,10 @@ class _Pending:
         """The last announced message came: whatever is missing is late or lost."""
         return self.marker is not None and self.marker.messages - 1 in self.messages
 
-    def covering(self, seq: int) -> list[Parity]:
-        """Parities whose group includes message `seq`."""
-        return [p for p in self.parities if 0 <= seq - p.first < p.count]
+
+def _cost(message: Piece | Parity, data: bytes) -> int:
+    """Bytes that a message takes while it is held: a piece is joined, and kept for parity."""
+    return _OVERHEAD + len(data) * (2 if isinstance(message, Piece) else 1)
 
 
 class Assembler:
@@ -209,18 +210,18 @@ class Assembler:
         if number <= self._done:
             self.counters.late += 1
             return
-        pending = self._room_for(number, len(data))
+        pending = self._room_for(number, _cost(message, data))
         if pending is None:
             self.counters.refused += 1
         elif isinstance(message, Parity):
-            self._add_parity(pending, number, message)
+            self._add_parity(pending, number, message, data)
         elif message.seq in pending.messages:
             self.counters.duplicates += 1
         elif pending.marker and message.seq >= pending.marker.messages:
             self.counters.malformed += 1
         else:
             self._keep(pending, number, message, data)
-            for parity in pending.covering(message.seq):
+            if (parity := pending.parities.covering(message.seq)) is not None:
                 self._repair(pending, number, parity)
         if pending and pending.tail_arrived():
             self._soon([number], now)
@@ -234,9 +235,11 @@ class Assembler:
         if message.messages >= pending.marker.messages:
             self.counters.malformed += 1
             return
+        for seq in range(message.messages, pending.marker.messages):
+            if pending.messages.pop(seq, None) is not None:
+                pending.parities.gone(seq)
         pending.marker = replace(pending.marker, messages=message.messages)
         pending.cut = True
-        pending.messages = {k: v for k, v in pending.messages.items() if k < message.messages}
         self._soon([message.clip], now)
 
     def end(self, message: End, now: float) -> None:
@@ -277,7 +280,7 @@ class Assembler:
 
     def _room_for(self, number: int, size: int) -> _Pending | None:
         """The clip to put `size` bytes into, or None when a limit forbids it."""
-        if self._held + size + _OVERHEAD > self._limits.total_bytes:
+        if not self._fits(size):
             return None
         if number not in self._clips:
             if len(self._clips) >= 2 * self._limits.clips:
@@ -285,9 +288,12 @@ class Assembler:
             self._clips[number] = _Pending()
         return self._clips[number]
 
+    def _fits(self, size: int) -> bool:
+        return self._held + size <= self._limits.total_bytes
+
     def _charge(self, pending: _Pending, size: int) -> None:
-        pending.size += size + _OVERHEAD
-        self._held += size + _OVERHEAD
+        pending.size += size
+        self._held += size
 
     def _unwrap(self, clip: int) -> int:
         """The clip number nearest to the one expected next that is `clip` modulo 256."""
@@ -297,7 +303,8 @@ class Assembler:
 
     def _keep(self, pending: _Pending, number: int, message: Piece, data: bytes) -> None:
         pending.messages[message.seq] = data
-        self._charge(pending, 2 * len(data))  # joined, and for parity
+        pending.parities.came(message.seq)
+        self._charge(pending, _cost(message, data))
         self._join(pending, number)
 
     def _join(self, pending: _Pending, number: int) -> None:
@@ -305,7 +312,8 @@ class Assembler:
         while pending.marker is not None and pending.next in pending.messages:
             piece = parse_message(pending.messages[pending.next])
             assert isinstance(piece, Piece)  # nothing else is kept
-            pending.joined += piece.body
+            if not pending.broken:
+                pending.joined += piece.body
             pending.next += 1
         if pending.marker is not None and not pending.broken:
             self._take_packets(pending, number)
@@ -319,9 +327,10 @@ class Assembler:
             try:
                 packet, offset = parse_packet(body, offset, self._header)
             except CorruptError as error:
-                # cut off until everything is there, if not damaged
-                pending.broken = complete or error.field == "crc32c"
-                self.counters.malformed += pending.broken
+                cut_off = error.field == "payload" or len(body) - start < _PACKET_HEAD
+                if complete or not cut_off:
+                    pending.broken, offset = True, len(body)
+                    self.counters.malformed += 1
                 break
             if isinstance(packet, Chunk):
                 continue
@@ -333,32 +342,31 @@ class Assembler:
                 pending.packets[packet.layer] = (unwrapped, body[start:offset])
         pending.joined = body[offset:]
 
-    def _add_parity(self, pending: _Pending, number: int, parity: Parity) -> None:
-        covered = sum(p.count for p in pending.parities)
+    def _add_parity(self, pending: _Pending, number: int, parity: Parity, data: bytes) -> None:
         if parity in pending.parities:
             self.counters.duplicates += 1
-        elif covered + parity.count > MAX_CLIP_MESSAGES:  # true groups do not overlap
+        elif not pending.parities.add(parity, pending.messages):
             self.counters.refused += 1
         else:
-            pending.parities.append(parity)
-            self._charge(pending, len(parity.body))
+            self._charge(pending, _cost(parity, data))
             self._repair(pending, number, parity)
 
     def _repair(self, pending: _Pending, number: int, parity: Parity) -> None:
         """Rebuild the one message of a group that is missing."""
-        group = range(parity.first, parity.first + parity.count)
-        lost = [seq for seq in group if seq not in pending.messages]
-        if len(lost) != 1:
+        lost = pending.parities.lost(parity, pending.messages)
+        if lost is None or (pending.marker and lost >= pending.marker.messages):
             return
-        pending.parities.remove(parity)
-        others = [pending.messages[seq] for seq in group if seq != lost[0]]
-        data = rebuild(parity.body, others)
+        group = range(parity.first, parity.first + parity.count)
+        data = rebuild(parity.body, [pending.messages[seq] for seq in group if seq != lost])
         try:
             message = parse_message(data) if data else None
         except CorruptError:
             message = None
-        if data is None or not isinstance(message, Piece) or message.seq != lost[0]:
+        if data is None or not isinstance(message, Piece) or message.seq != lost:
             self.counters.malformed += 1
+            return
+        if not self._fits(_cost(message, data)):
+            self.counters.refused += 1
             return
         self.counters.recovered += 1
         self._keep(pending, number, message, data)
@@ -368,7 +376,7 @@ class Assembler:
         pending = self._clips[number]
         marker = pending.marker
         assert marker is not None  # only announced clips are in the order
-        missing = sum(seq not in pending.messages for seq in range(marker.messages))
+        missing = marker.messages - sum(seq < marker.messages for seq in pending.messages)
         self.counters.missing += missing
         packets, data = [], []
         for layer in range(marker.layers.bit_length()):

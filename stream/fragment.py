@@ -11,7 +11,8 @@ layers do; every message is full instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from gistcast.codec.errors import LimitError
@@ -142,3 +143,60 @@ def rebuild(parity: bytes, others: Iterable[bytes]) -> bytes | None:
     if not length or length > len(data) - 2 or any(data[2 + length :]):
         return None
     return data[2 : 2 + length]
+
+
+class Parities:
+    """The parities of one clip, and how many messages of each one's group are missing.
+
+    Groups do not overlap, so that a message belongs to one at most, and what all of them can cost
+    goes by the clip's messages, however many parities a peer sends.
+    """
+
+    def __init__(self) -> None:
+        self._groups: list[Parity] = []  # in order of `first`
+        self._missing: dict[Parity, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __contains__(self, parity: Parity) -> bool:
+        return parity in self._missing
+
+    def add(self, parity: Parity, messages: Container[int]) -> bool:
+        """Take one; False, and it is not taken, where its group overlaps another's.
+
+        Args:
+            messages: sequence numbers at hand.
+        """
+        last = parity.first + parity.count - 1
+        at = bisect_right(self._groups, last, key=lambda p: p.first)
+        if at and self._groups[at - 1].first + self._groups[at - 1].count > parity.first:
+            return False
+        self._groups.insert(at, parity)
+        group = range(parity.first, last + 1)
+        self._missing[parity] = sum(seq not in messages for seq in group)
+        return True
+
+    def covering(self, seq: int) -> Parity | None:
+        """The one whose group message `seq` is in."""
+        at = bisect_right(self._groups, seq, key=lambda p: p.first)
+        if at and seq < self._groups[at - 1].first + self._groups[at - 1].count:
+            return self._groups[at - 1]
+        return None
+
+    def came(self, seq: int) -> None:
+        """Message `seq` is at hand now."""
+        if (parity := self.covering(seq)) is not None:
+            self._missing[parity] -= 1
+
+    def gone(self, seq: int) -> None:
+        """Message `seq`, which came, is at hand no more."""
+        if (parity := self.covering(seq)) is not None:
+            self._missing[parity] += 1
+
+    def lost(self, parity: Parity, messages: Container[int]) -> int | None:
+        """The message that a parity can rebuild: the only one of its group that is missing."""
+        if self._missing[parity] != 1:
+            return None
+        group = range(parity.first, parity.first + parity.count)
+        return next(seq for seq in group if seq not in messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from types import ModuleType
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.packet import RESIDUAL
 from gistcast.stream.assemble import Assembler, Limits, ReceivedClip
-from gistcast.stream.fragment import cut_clip
+from gistcast.stream.fragment import cut_clip, xor_messages
 from gistcast.stream.messages import (
     ClipMarker,
     Copied,
@@ -177,8 +178,50 @@ def test_clips_beyond_the_limit_push_the_oldest_out(toy: ModuleType) -> None:
 def test_parity_flood_is_refused(assembler: Assembler, toy: ModuleType) -> None:
     for first in range(3000):
         feed(assembler, Parity(0, first, 1000, b"\1\0a").to_bytes())
-    assert assembler.counters.refused == 3000 - 4
-    assert len(assembler._clips[0].parities) == 4
+    assert assembler.counters.refused == 3000 - 3
+    assert len(assembler._clips[0].parities) == 3  # groups that do not overlap
+
+
+def test_what_is_rebuilt_counts_as_held(toy: ModuleType) -> None:
+    assembler = Assembler(toy.HEADER, limits=Limits(total_bytes=60_000))
+    for clip in range(100):
+        piece = Piece(clip, 0, bytes(1000)).to_bytes()
+        feed(assembler, Parity(clip, 0, 1, xor_messages([piece])).to_bytes())
+    assert assembler.counters.recovered and assembler.counters.refused
+    assert assembler._held <= 60_000
+    assert assembler._held == sum(pending.size for pending in assembler._clips.values())
+
+
+def _marker(clip: int = 0) -> bytes:
+    return ClipMarker(clip, 8, None, 1 << RESIDUAL, 4096, 0, 0, 1 << 20, b"").to_bytes()
+
+
+_PIECES = [Piece(0, seq, b"x").to_bytes() for seq in range(4096)]
+_LONG = bytes([RESIDUAL, 0, 0xFF, 0xFF, 0x3F]) + bytes(1000)  # a packet of 1 MiB, with no sense
+
+
+@pytest.mark.parametrize(
+    ("messages", "seconds"),
+    [
+        ([_marker(), Parity(0, 0, 4096, b"123").to_bytes(), *_PIECES], 0.4),
+        ([_PIECES[0], *(Parity(0, 0, 1, b"%5d" % k).to_bytes() for k in range(4096))], 0.4),
+        ([_marker(), *_PIECES[1:], *(Cut(0, k).to_bytes() for k in range(4095, 0, -1))], 0.4),
+        ([_marker(clip) for clip in range(4000)], 0.6),
+        (
+            [_marker(), Piece(0, 0, _LONG).to_bytes()]
+            + [Piece(0, seq, bytes(1090)).to_bytes() for seq in range(1, 4096)],
+            2.0,
+        ),
+    ],
+    ids=["one parity", "parities", "cuts", "markers", "pieces behind damage"],
+)
+def test_work_goes_by_the_messages(toy: ModuleType, messages: list[bytes], seconds: float) -> None:
+    """Each took two to twenty times as long when it went by the square of their number."""
+    assembler = Assembler(toy.HEADER)
+    begun = time.process_time()
+    for data in messages:
+        feed(assembler, data)
+    assert time.process_time() - begun < seconds
 
 
 def test_packets_of_another_stream_do_not_pass(assembler: Assembler, toy: ModuleType) -> None:

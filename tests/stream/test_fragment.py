@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from types import ModuleType
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from gistcast.codec.errors import LimitError
 from gistcast.codec.packet import RESIDUAL, TEXT, Packet
-from gistcast.stream.fragment import MARKER_ROOM, cut_clip, rebuild, xor_messages
+from gistcast.stream.fragment import MARKER_ROOM, Parities, cut_clip, rebuild, xor_messages
 from gistcast.stream.messages import (
     MAX_MESSAGE,
     ClipMarker,
@@ -91,3 +92,31 @@ def test_groups_of_parity(toy: ModuleType) -> None:
 def test_the_marker_has_room_for_its_longest_fields() -> None:
     longest = ClipMarker(1 << 39, 32, 1 << 55, (1 << 16) - 1, 4096, 1 << 39, 1 << 20, 1 << 20, b"")
     assert len(longest.to_bytes()) + MARKER_ROOM <= MAX_MESSAGE
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 52), st.booleans()), max_size=80),
+)
+def test_parities_know_what_is_missing(
+    groups: list[tuple[int, int]], steps: list[tuple[int, bool]]
+) -> None:
+    """As a search through all of them would have it."""
+    parities, taken, here = Parities(), list[Parity](), set[int]()
+    for step, group in zip_longest(steps, groups):
+        if group is not None:
+            parity = Parity(0, *group, b"body")
+            mine = set(range(parity.first, parity.first + parity.count))
+            free = not any(mine & set(range(p.first, p.first + p.count)) for p in taken)
+            assert parities.add(parity, here) == free
+            taken += [parity] * free
+        if step is not None and step[1] != (step[0] in here):
+            here ^= {step[0]}
+            (parities.came if step[1] else parities.gone)(step[0])
+        for parity in taken:
+            lost = set(range(parity.first, parity.first + parity.count)) - here
+            assert parities.lost(parity, here) == (lost.pop() if len(lost) == 1 else None)
+    for seq in range(60):
+        covering = [p for p in taken if 0 <= seq - p.first < p.count]
+        assert [parities.covering(seq)] == (covering or [None])
+    assert len(parities) == len(taken) and all(p in parities for p in taken)
