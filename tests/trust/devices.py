@@ -22,6 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from uncompiled import read_fields_by_name
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -102,6 +103,7 @@ def _table(home: Path, here: dict[str, dict[str, str]], args: argparse.Namespace
 
 def _row(args: argparse.Namespace) -> None:
     """Decode what was coded elsewhere, code the same clips, and print what came of it."""
+    read_fields_by_name()
     if args.without_onednn or args.compile:
         import torch
 
@@ -149,20 +151,20 @@ def _coded(args: argparse.Namespace) -> dict[str, bytes]:
     from gistcast.codec.file import encode_video
     from gistcast.codec.media import VideoInfo, load_clip
 
-    side = 16 if args.small else 64
-    clip = load_clip(STREET, size=(side, side))[0][: 4 if args.small else 16]
-    info = VideoInfo(side, side, Fraction(25))
     plain = frozenset({"video"})
-    settings = {"residual.gist": EncodeSettings(quality=30, without=plain)}
-    if not args.small:
-        settings["large.gist"] = EncodeSettings(clip_bytes=1200, preset="slow")
-        settings["latent.gist"] = EncodeSettings(quality=30, latent="on", text="a street")
+    cases = {
+        "small.gist": (16, 4, EncodeSettings(quality=30, without=plain)),
+        "residual.gist": (64, 16, EncodeSettings(quality=30, without=plain)),
+        "large.gist": (64, 16, EncodeSettings(clip_bytes=1200, preset="slow")),
+        "latent.gist": (64, 16, EncodeSettings(quality=30, latent="on", text="a street")),
+    }
     out = {}
-    for name, setting in settings.items():
-        model = _gist(args.compile) if setting.latent == "on" else None
-        if setting.latent == "on" and model is None:
+    for name, (side, frames, settings) in cases.items():
+        model = _gist(args.compile) if settings.latent == "on" else None
+        if (args.small and side > 16) or (settings.latent == "on" and model is None):
             continue
-        out[name] = encode_video([clip], info, setting, model)
+        clip = load_clip(STREET, size=(side, side))[0][:frames]
+        out[name] = encode_video([clip], VideoInfo(side, side, Fraction(25)), settings, model)
     return out
 
 
