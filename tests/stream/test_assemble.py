@@ -183,12 +183,12 @@ def test_parity_flood_is_refused(assembler: Assembler, toy: ModuleType) -> None:
 
 
 def test_what_is_rebuilt_counts_as_held(toy: ModuleType) -> None:
-    assembler = Assembler(toy.HEADER, limits=Limits(total_bytes=60_000))
+    assembler = Assembler(toy.HEADER, limits=Limits(total_bytes=58_000))
     for clip in range(100):
         piece = Piece(clip, 0, bytes(1000)).to_bytes()
         feed(assembler, Parity(clip, 0, 1, xor_messages([piece])).to_bytes())
     assert assembler.counters.recovered and assembler.counters.refused
-    assert assembler._held <= 60_000
+    assert assembler._held <= 58_000
     assert assembler._held == sum(pending.size for pending in assembler._clips.values())
 
 
@@ -205,7 +205,7 @@ _LONG = bytes([RESIDUAL, 0, 0xFF, 0xFF, 0x3F]) + bytes(1000)  # a packet of 1 Mi
     [
         ([_marker(), Parity(0, 0, 4096, b"123").to_bytes(), *_PIECES], 0.4),
         ([_PIECES[0], *(Parity(0, 0, 1, b"%5d" % k).to_bytes() for k in range(4096))], 0.4),
-        ([_marker(), *_PIECES[1:], *(Cut(0, k).to_bytes() for k in range(4095, 0, -1))], 0.4),
+        ([_marker(), *_PIECES[1:], *(Cut(0, k).to_bytes() for k in range(4095, 0, -1))], 0.3),
         ([_marker(clip) for clip in range(4000)], 0.6),
         (
             [_marker(), Piece(0, 0, _LONG).to_bytes()]
