@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,18 @@ from gistcast.codec.tables import load_tables
 from gistcast.codec.text import MAX_TEXT, decode_text, encode_text
 from gistcast.codec.video import decode
 from gistcast.codec.videocoder import Model, unpack
-from gistcast.stream.messages import ClipMarker, Kind, Piece, parse_message
+from gistcast.stream.assemble import Assembler, Limits, ReceivedClip
+from gistcast.stream.fragment import cut_clip
+from gistcast.stream.messages import (
+    ClipMarker,
+    Copied,
+    Cut,
+    End,
+    Kind,
+    Parity,
+    Piece,
+    parse_message,
+)
 from gistcast.stream.messages import Header as StreamHeader
 from gistcast.stream.network.sdp import first_candidate, with_candidate
 from gistcast.stream.signalling.trickle import ice_ufrag, parse_fragment
@@ -156,6 +167,61 @@ def message(data: bytes) -> None:
         assert parse_message(parsed.to_bytes()) == parsed
 
 
+def deliver(collected: Assembler, data: bytes, now: float) -> list[ReceivedClip]:
+    """Give an assembler one message, as a receiver does: what is ready then."""
+    parsed = None
+    with suppress(CorruptError):
+        parsed = parse_message(data)
+    if isinstance(parsed, ClipMarker):
+        collected.mark(parsed, now)
+    elif isinstance(parsed, Copied):
+        collected.mark(parsed.marker, now, copy=True)
+    elif isinstance(parsed, (Piece, Parity)):
+        collected.take(parsed, data, now)
+    elif isinstance(parsed, Cut):
+        collected.cut(parsed, now)
+    elif isinstance(parsed, End):
+        collected.end(parsed, now)
+    return collected.ready(now)
+
+
+def assembler(data: bytes) -> None:
+    """Messages, each led by the time since the one before and its length in two bytes."""
+    limits = Limits(4, 5_000, 0.6, (None, 0.5)[data[0] & 1] if data else None)
+    collected, now, at = Assembler(HEAD, 0, limits), 0.0, 1
+    while at + 3 <= len(data):
+        length = int.from_bytes(data[at + 1 : at + 3], "little")
+        now += data[at] / 100
+        done = collected.done
+        for clip in deliver(collected, data[at + 3 : at + 3 + length], now):
+            assert clip.number > done
+            done = clip.number
+            check_received(clip)
+        at += 3 + length
+        assert collected.done == done
+        held = [pending.size for pending in collected._clips.values()]
+        assert collected._held == sum(held) <= limits.total_bytes
+        assert len(held) <= 3 * limits.clips
+        due = collected.next_due()
+        assert due is None or due > now
+    for clip in collected.flush():
+        check_received(clip)
+    assert collected.next_due() is None
+
+
+def check_received(clip: ReceivedClip) -> None:
+    """What is handed out was sent like this, and announced."""
+    layers = [p.layer for p in clip.packets]
+    named = [k for k in range(16) if clip.marker.layers >> k & 1]
+    assert layers == named[: len(layers)] and clip.complete == (layers == named)
+    assert 0 <= clip.missing <= clip.marker.messages
+    at = 0
+    for expected in clip.packets:
+        found, at = parse_packet(clip.data, at, HEAD)
+        assert isinstance(found, Packet) and replace(found, clip=clip.number) == expected
+    assert at == len(clip.data)
+
+
 def fragment(data: bytes) -> None:
     """A trickle ICE body, and the user fragment of a description."""
     words = data.decode("utf-8", "replace")
@@ -227,6 +293,29 @@ def _packets() -> list[bytes]:
     return [p.to_bytes(HEAD) for p in (whole, Packet(0, 0, b""), Packet(9, 2, b"\x4c\0"))]
 
 
+def script(messages: list[bytes], step: int = 3) -> bytes:
+    """For `assembler`: a message every `step` hundredths of a second."""
+    return b"\1" + b"".join(bytes([step]) + len(m).to_bytes(2, "little") + m for m in messages)
+
+
+def wire(number: int, sizes: tuple[int, ...], protect: int) -> list[bytes]:
+    """A clip's messages, its marker first, in pieces that are smaller than a sender's."""
+    packets = [Packet(number, k, bytes([k]) * size) for k, size in enumerate(sizes)]
+    cut = cut_clip(packets, HEAD, protect=protect)
+    marker = ClipMarker(number, 8, None, cut.layers, cut.numbered, 40 * number, 9, 100, cut.inline)
+    return [marker.to_bytes(), *cut.control, *cut.residual]
+
+
+def _scripts() -> list[bytes]:
+    whole = [m for n in range(4) for m in wire(n, (9, 30, 700, 600, 200), n)]
+    copies = [Copied(m).to_bytes() for m in map(parse_message, whole) if isinstance(m, ClipMarker)]
+    ends = [Cut(3, 1).to_bytes(), End(4, 20).to_bytes()]
+    small = [m for n in range(6) for m in wire(n, (0, 20, 40), 0)]
+    return [script(m) for m in (whole, small, copies + whole[::-1], whole[::2] + ends)] + [
+        script([*small, *copies, *ends], 90)
+    ]
+
+
 def _messages() -> list[bytes]:
     marker = ClipMarker(300, 32, 77, 0b111, 5, 1000, 40, 250, b"packets")
     known = [StreamHeader(1 << 50, 7, HEAD), marker, Piece(44, 4095, b"body")]
@@ -253,6 +342,7 @@ TARGETS = {
     "header": Target(header, 3_300_000, 1000, _headers),
     "packet": Target(packet, 3_000_000, 1000, _packets),
     "message": Target(message, 2_700_000, 1000, _messages),
+    "assembler": Target(assembler, 300_000, 200, _scripts),
     "fragment": Target(fragment, 700_000, 1000, lambda: [_SDP, _SDP[150:]]),
     "candidate": Target(candidate, 200_000, 500, lambda: [_SDP]),
     "file": Target(file, 20_000, 50, _files),

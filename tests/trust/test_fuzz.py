@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import delivery
 import fuzz
 import pytest
 import structured
@@ -49,3 +50,17 @@ def test_checksums_are_made_to_fit() -> None:
 def test_a_part_of_the_structured_cases() -> None:
     outcome = structured.cases(300)
     assert outcome.cases >= 300 and not outcome.findings
+
+
+def test_a_part_of_the_deliveries() -> None:
+    outcome = delivery.cases(2000)
+    assert outcome.cases >= 2000 and not outcome.findings
+
+
+def test_a_wrong_delivery_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An assembler that leaves parity alone, and one that believes everything."""
+    monkeypatch.setattr(delivery.Assembler, "_repair", lambda *_: None)
+    assert any("fair" in wrong for _, wrong in delivery.cases(400).findings)
+    monkeypatch.undo()
+    monkeypatch.setattr(delivery.Assembler, "_fits", lambda *_: True)
+    assert any("hostile" in wrong for _, wrong in delivery.cases(400).findings)
