@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
+from gistcast.codec.distortion import distortion
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.layout import Layout, make_layout
 from gistcast.codec.motion import AFFINE, PAN, Motion
 from gistcast.codec.protocol import FloatPlanes
-from gistcast.codec.quantiser import CHROMA_STEP, luma_step
+from gistcast.codec.quantiser import luma_step
 from gistcast.codec.register import camera_path, fit_motion, reach
 from gistcast.codec.residual import Chosen, ResidualEncoder
 from gistcast.codec.sketch import synthesise, transform_clip
@@ -129,12 +130,3 @@ def _cost(ground: Ground | None, clip: Clip, encoder: ResidualEncoder, quantiser
     bits = float(chosen.group_bits().sum())
     error = distortion(clip, ground.picture(chosen, None))
     return error + encoder.weight * luma_step(quantiser) ** 2 * bits
-
-
-def distortion(clip: Clip, other: Clip) -> float:
-    """Sum of squared errors on the 8-bit scale, chroma weighted as its step is."""
-    total = 0.0
-    for step, a, b in zip((1.0, *CHROMA_STEP), clip.planes, other.planes, strict=True):
-        error = a.astype(np.float32) - b
-        total += float(np.square(error).sum(dtype=np.float64)) / step**2
-    return total

@@ -13,9 +13,9 @@ import numpy as np
 
 from gistcast.codec.av1 import UnsupportedError
 from gistcast.codec.clip import Clip
+from gistcast.codec.distortion import distortion
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.layers import Layers
-from gistcast.codec.quantiser import CHROMA_STEP
 from gistcast.codec.ratecontrol import Trial, Trials
 from gistcast.codec.settings import EncodeSettings
 from gistcast.codec.video import decode, encode
@@ -37,15 +37,6 @@ _POLISH, _POLISH_TRIES = 1.1, 4  # distortion over that with more effort, at mos
 _CLEARLY = 0.75  # distortion over a residual's, expected at the budget, from which it is beaten
 
 
-def distortion(clip: Clip, other: Clip) -> float:
-    """Sum of squared errors, chroma weighted as its step is."""
-    total = 0.0
-    for weight, a, b in zip((1.0, *CHROMA_STEP), clip.planes, other.planes, strict=True):
-        error = a.astype(np.float32) - b
-        total += float(np.square(error).sum(dtype=np.float64)) / weight**2
-    return total
-
-
 @dataclass(frozen=True)
 class VideoTrial:
     """One way to code a clip as video.
@@ -54,7 +45,7 @@ class VideoTrial:
         kept, crf: frames, and quality in CRF.
         layers: coded.
         picture: what comes out.
-        distortion: see `distortion`.
+        distortion: see `gistcast.codec.distortion`.
     """
 
     kept: int
