@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from gistcast.codec.distortion import distortion
 from gistcast.codec.clip import Clip
+from gistcast.codec.distortion import distortion
 from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.file import decode_video, encode_video
