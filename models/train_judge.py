@@ -54,6 +54,7 @@ class JudgeTraining:
         clips: renders to learn from.
         steps, batch, rate: length of the schedule, clips a step, peak learning rate.
         frames: of each clip that a step looks at.
+        loose: whether they lie as far apart as chance says, instead of over the whole clip.
         noise: most grey levels (standard deviation) of noise added.
         seed: of weights, order and noise, with the step number.
         checkpoint_minutes, report_every: between checkpoints; steps between log rows.
@@ -70,6 +71,7 @@ class JudgeTraining:
     batch: int = 16
     rate: float = 2e-3
     frames: int = FRAMES
+    loose: bool = False
     noise: float = 4.0
     seed: int = 1
     checkpoint_minutes: float = 2.0
@@ -78,10 +80,11 @@ class JudgeTraining:
 
     @staticmethod
     def guide(cache: Path, run: Path, world: int, **settings: int) -> JudgeTraining:
-        """A generator's guide: the generator's own renders, so no pair that is held out."""
+        """A generator's guide: the generator's own renders, so no pair that is held out, with the
+        frames as far apart as the generator will show them."""
         test: tuple[int, Split | None] = (world, "val")
-        shape = {"seed": 11, "frames": 4, "steps": 600, **settings}
-        return JudgeTraining(cache, run, world, "train", test, network=GUIDE, **shape)
+        shape = {"seed": 11, "steps": 600, **settings}
+        return JudgeTraining(cache, run, world, "train", test, loose=True, network=GUIDE, **shape)
 
 
 def augment(planes: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> Tensor:
@@ -130,9 +133,7 @@ class JudgeTrainer:
         config = self.config
         rng = np.random.default_rng([config.seed, self.progress.step])
         rows = rng.integers(0, len(self._planes), config.batch)
-        step = self._planes.shape[1] // config.frames
-        first = int(rng.integers(step))
-        x = augment(self._planes[rows, first::step], config.noise, rng).to(self.device)
+        x = augment(self._planes[rows][:, self._numbers(rng)], config.noise, rng).to(self.device)
         action = torch.from_numpy(self._actions[rows]).to(self.device)
         place = torch.from_numpy(self._places[rows]).to(self.device)
         verdict = self.network(x)
@@ -153,6 +154,13 @@ class JudgeTrainer:
             "action": float((verdict.action.argmax(1) == action).float().mean()),
             "surroundings": float((verdict.surroundings.argmax(1) == place).float().mean()),
         }
+
+    def _numbers(self, rng: np.random.Generator) -> NDArray[np.intp]:
+        """Which frames a step looks at."""
+        kept, frames = self._planes.shape[1], self.config.frames
+        step = int(rng.integers(1, kept // frames + 1)) if self.config.loose else kept // frames
+        first = int(rng.integers(kept - step * (frames - 1) if self.config.loose else step))
+        return first + step * np.arange(frames)
 
     def averaged(self) -> Judge:
         """The network with its averaged weights, on the CPU."""

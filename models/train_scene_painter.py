@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gistcast.models.judge import Judge
+from gistcast.models.judge import FRAMES, Judge
 from gistcast.models.parallel import Group, own_device
 from gistcast.models.scene_batches import Batch
 from gistcast.models.scene_critic import SceneCritic, critic_loss, painter_loss
@@ -249,6 +249,7 @@ def train_scene_painter(
 
 
 def run_of(cache: Path, run: Path, **settings: int) -> SceneTraining:
-    """A run of stage 2: fewer clips a step than stage 1's."""
-    shape = {"batch": 4, "frames": 4, "steps": 1000, **settings}
+    """A run of stage 2: fewer clips a step than stage 1's, with as many frames as a judge sees:
+    guides that saw four, eight frames apart, were pleased by what no judge of eight recognised."""
+    shape = {"batch": 4, "frames": FRAMES, "steps": 1000, **settings}
     return SceneTraining(cache, run, rate=1e-3, **shape)  # type: ignore[arg-type]
