@@ -6,6 +6,7 @@ function also asks of a result what must hold of any.
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,7 +33,7 @@ from gistcast.codec.text import MAX_TEXT, decode_text, encode_text
 from gistcast.codec.video import decode
 from gistcast.codec.videocoder import Model, unpack
 from gistcast.stream.assemble import Assembler, Limits, ReceivedClip
-from gistcast.stream.fragment import cut_clip
+from gistcast.stream.fragment import xor_messages
 from gistcast.stream.messages import (
     ClipMarker,
     Copied,
@@ -133,10 +134,11 @@ def motion(data: bytes) -> None:
 
 
 def residual(data: bytes) -> None:
-    """Residual layers: the first byte picks a size, the second is the quantiser."""
+    """Residual layers: the first byte picks a size and tables, the second is the quantiser."""
     if len(data) < 3:
         return
-    decoder = ResidualDecoder(*_SIZES[data[0] % len(_SIZES)], load_tables(), data[1])
+    tables = load_tables(1 + (data[0] >> 7))
+    decoder = ResidualDecoder(*_SIZES[data[0] % len(_SIZES)], tables, data[1])
     middle = 3 + (len(data) - 3) * (data[2] % 4) // 4
     if middle > 3:
         decoder.layer(data[3:middle], 1 + data[2] // 4)
@@ -148,7 +150,7 @@ def units(data: bytes) -> None:
     """The AV1 of a video layer: each unit must say its own size and nothing else's."""
     if len(data) < 2:
         return
-    steps = structures()[data[0] >> 3 & 1, CODED_FRAMES[data[0] % len(CODED_FRAMES)]]
+    steps = structures()[data[0] >> 3 & 1, CODED_FRAMES[(data[0] & 7) % len(CODED_FRAMES)]]
     sequence = Sequence(16 + 2 * (data[1] % 60), 16 + 2 * (data[1] // 4), data[0] >> 4)
     for unit in unpack(data[2:], steps, sequence, Model()):
         assert len(list(split(unit))) == 1
@@ -258,7 +260,8 @@ class Target:
 
 def _files() -> list[bytes]:
     names = ("flat-odd", "text-64", "latent-clips", "layers-64", "pan-clips", "short-48x80")
-    return [(GOLDEN / "v2" / f"{name}.gist").read_bytes() for name in names]
+    paths = [GOLDEN / version / f"{name}.gist" for version in ("v2", "v3") for name in names]
+    return [path.read_bytes() for path in paths]
 
 
 def _small_files() -> list[bytes]:
@@ -266,21 +269,35 @@ def _small_files() -> list[bytes]:
     out = []
     for data in _files():
         parsed = read_gist(data)
-        flags = parsed.header_bytes[4]
-        head = Header(
-            16, 12, Fraction(25), 32, 9, *((255, b"toy1") if flags & 8 else ())
-        ).to_bytes()
+        head = replace(parsed.header, width=16, height=12, seed=9).to_bytes()
         packets = [p for c in parsed.clips[:2] for p in c.packets[:4]]
         out.append(head + b"".join(p.to_bytes(head) for p in packets))
     return out
 
 
-def _payloads(layers: range) -> list[bytes]:
+def _payloads(layers: range, version: str = "v[23]") -> list[bytes]:
     out = []
-    for path in sorted((GOLDEN / "v2").glob("*.gist")):
+    for path in sorted(GOLDEN.glob(f"{version}/*.gist")):
         for clip in read_gist(path.read_bytes()).clips:
             out += [p.payload for p in clip.packets if p.layer in layers]
     return out
+
+
+def _texts() -> list[bytes]:
+    words = ("a man on a bicycle", "Ä", "x" * 900, "zwei Hunde auf dem Eis ❄")
+    return [encode_text(word) for word in words] + _payloads(range(1))
+
+
+def _videos() -> list[bytes]:
+    """Layers of AV1, 32 frames of 18x16: 1 to 32 of them kept, in both structures."""
+    lines = (Path(__file__).parent / "av1-18x16.txt").read_text().split()
+    return [base64.b64decode(line) for line in lines]
+
+
+def _residuals() -> list[bytes]:
+    """Layers of both editions of the tables."""
+    older, newer = (_payloads(range(2, 12), version) for version in ("v2", "v3"))
+    return [b"\1\x4c" + p[:200] for p in older] + [b"\x85\x4c" + p[:200] for p in newer]
 
 
 def _headers() -> list[bytes]:
@@ -299,15 +316,22 @@ def script(messages: list[bytes], step: int = 3) -> bytes:
 
 
 def wire(number: int, sizes: tuple[int, ...], protect: int) -> list[bytes]:
-    """A clip's messages, its marker first, in pieces that are smaller than a sender's."""
+    """A clip's messages, its marker first, each much smaller than a sender's."""
     packets = [Packet(number, k, bytes([k]) * size) for k, size in enumerate(sizes)]
-    cut = cut_clip(packets, HEAD, protect=protect)
-    marker = ClipMarker(number, 8, None, cut.layers, cut.numbered, 40 * number, 9, 100, cut.inline)
-    return [marker.to_bytes(), *cut.control, *cut.residual]
+    joined = b"".join(p.to_bytes(HEAD) for p in packets)
+    bodies = [joined[at : at + 50] for at in range(60, len(joined), 50)]
+    pieces = [Piece(number, seq, body).to_bytes() for seq, body in enumerate(bodies)]
+    layers, sent = (1 << len(sizes)) - 1, 40 * number
+    marker = ClipMarker(number, 8, None, layers, len(pieces), sent, 9, 100, joined[:60])
+    out = [marker.to_bytes(), *pieces]
+    for first in range(0, len(pieces), protect) if protect else ():
+        group = pieces[first : first + protect]
+        out.append(Parity(number, first, len(group), xor_messages(group)).to_bytes())
+    return out
 
 
 def _scripts() -> list[bytes]:
-    whole = [m for n in range(4) for m in wire(n, (9, 30, 700, 600, 200), n)]
+    whole = [m for n in range(4) for m in wire(n, (9, 30, 200, 150), n)]
     copies = [Copied(m).to_bytes() for m in map(parse_message, whole) if isinstance(m, ClipMarker)]
     ends = [Cut(3, 1).to_bytes(), End(4, 20).to_bytes()]
     small = [m for n in range(6) for m in wire(n, (0, 20, 40), 0)]
@@ -346,16 +370,12 @@ TARGETS = {
     "fragment": Target(fragment, 700_000, 1000, lambda: [_SDP, _SDP[150:]]),
     "candidate": Target(candidate, 200_000, 500, lambda: [_SDP]),
     "file": Target(file, 20_000, 50, _files),
-    "text": Target(text, 30_000, 10, lambda: [encode_text("a man on a bicycle"), encode_text("Ä")]),
+    "text": Target(text, 30_000, 10, _texts),
     "latent": Target(latent, 40_000, 100, lambda: _payloads(range(1, 2))),
     "motion": Target(motion, 60_000, 100, lambda: [p[2:40] for p in _payloads(range(2, 3))]),
-    "residual": Target(
-        residual, 30_000, 50, lambda: [b"\1\x4c" + p[:200] for p in _payloads(range(2, 12))]
-    ),
-    "units": Target(
-        units, 40_000, 10, lambda: [bytes([p[0], 9]) + p[2:400] for p in _payloads(range(12, 13))]
-    ),
-    "video": Target(video, 20_000, 10, lambda: [p[:500] for p in _payloads(range(12, 13))]),
+    "residual": Target(residual, 30_000, 50, _residuals),
+    "units": Target(units, 40_000, 10, lambda: [p[:1] + b"\1" + p[2:] for p in _videos()]),
+    "video": Target(video, 20_000, 10, _videos),
     "clips": Target(clips, 8_000, 5, _small_files),
 }
 

@@ -10,11 +10,25 @@ import pytest
 import structured
 import targets
 
+from gistcast.codec.errors import GistcastError
+
 
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_a_part_of_the_byte_level_cases(name: str) -> None:
     outcome = fuzz.fuzz(name, max(20, targets.TARGETS[name].share // 1000))
     assert outcome.cases >= 20 and not outcome.findings
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_seeds_are_read(name: str) -> None:
+    """Most of what cases are made of is sound: so they reach what lies behind the first check."""
+    refused, seeds = 0, targets.TARGETS[name].seeds()
+    for data in seeds:
+        try:
+            targets.TARGETS[name].run(data)
+        except GistcastError:
+            refused += 1
+    assert refused <= len(seeds) // 2
 
 
 def test_ten_million_cases_are_the_whole() -> None:
