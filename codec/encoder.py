@@ -9,19 +9,21 @@ clip --model.describe--> latent --> LATENT packet        text --> TEXT packet
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
+from gistcast.codec.distortion import distortion
 from gistcast.codec.errors import UsageError
 from gistcast.codec.header import Header
 from gistcast.codec.latent import encode_latent
 from gistcast.codec.layers import Layers
 from gistcast.codec.media import VideoInfo
-from gistcast.codec.packet import LATENT, TEXT, Packet
+from gistcast.codec.packet import LATENT, TEXT, VIDEO, Packet
 from gistcast.codec.protocol import FloatPlanes, GistModel
 from gistcast.codec.ratecontrol import (
     Bucket,
@@ -40,6 +42,15 @@ __all__ = ["LAYER_SETS", "PRESETS", "TOOLS", "EncodeSettings", "Encoder"]
 _DEFAULT_QUALITY = 50.0
 _LEAST_LIMIT = 128  # bytes
 _FIRST_GUESS = 110  # quantiser that the search of the first clip begins with
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A clip coded in one way: all its layers, the trial behind the last ones, bytes of packets."""
+
+    layers: Layers
+    trial: Trial
+    size: int
 
 
 class Encoder:
@@ -128,14 +139,38 @@ class Encoder:
         described, latent = self._description(clip)
         if self.settings.layers != "residual":
             return described
-        gist = None if latent is None else self._gist(clip, latent)
-        layers, cost = self._with_residual(clip, described, gist, budget)
-        if self.settings.latent == "auto":
-            bare = [layer for layer in described if layer[0] == TEXT]
-            other, other_cost = self._with_residual(clip, bare, None, budget)
-            if other_cost <= cost:
-                return other
-        return layers
+        bare = [layer for layer in described if layer[0] == TEXT]
+        arms: list[tuple[Layers, FloatPlanes | None]] = []
+        if latent is None or self.settings.latent == "auto":
+            arms.append((bare, None))
+        if latent is not None:
+            arms.append((described, self._gist(clip, latent)))
+        coded = self._that_fit(clip, arms, budget)
+        # of more than one the least D + lambda R, at one lambda: each at its own, the one of
+        # coarser steps would pay more for the same bytes
+        quantiser = coded[0].trial.quantiser
+        best = min(coded, key=lambda each: each.trial.cost(each.size, quantiser))
+        if budget is not None:
+            self._guess = best.trial.quantiser
+        return best.layers
+
+    def _that_fit(
+        self, clip: Clip, arms: Sequence[tuple[Layers, FloatPlanes | None]], budget: int | None
+    ) -> list[_Coded]:
+        """The clip coded in each of these ways, but for those that the budget is too small for.
+
+        Raises:
+            UsageError: it is too small for all of them.
+        """
+        coded, failures = [], []
+        for described, gist in arms:
+            try:
+                coded.append(self._with_residual(clip, described, gist, budget, len(arms) > 1))
+            except UsageError as error:
+                failures.append(error)
+        if not coded:
+            raise failures[0]
+        return coded
 
     def _description(self, clip: Clip) -> tuple[Layers, NDArray[np.int32] | None]:
         """The text and latent layers that the settings ask for, and the latent."""
@@ -167,9 +202,19 @@ class Encoder:
         )
 
     def _with_residual(
-        self, clip: Clip, described: Layers, gist: FloatPlanes | None, budget: int | None
-    ) -> tuple[Layers, float]:
-        """The description with the residual on a gist (None: grey), and their D + lambda R."""
+        self,
+        clip: Clip,
+        described: Layers,
+        gist: FloatPlanes | None,
+        budget: int | None,
+        compared: bool,
+    ) -> _Coded:
+        """The description with the residual on a gist (None: grey).
+
+        Args:
+            compared: whether the distortion has to be that of the samples. A transform's is not
+                quite, and a moving camera's is that of its canvas.
+        """
         settings = self.settings
         trials = Trials(clip, gist, settings)
 
@@ -183,8 +228,9 @@ class Encoder:
             trial = self._in_place_of(plain, trials, choice, measure)
         else:
             trial = self._within(trials, choice, budget, measure)
-            self._guess = trial.quantiser
-        return described + trial.layers, trial.cost(measure(trial.layers), trial.quantiser)
+        if compared and trial.layers[0][0] < VIDEO:
+            trial = replace(trial, distortion=distortion(clip, trials.picture(trial)))
+        return _Coded(described + trial.layers, trial, measure(trial.layers))
 
     def _in_place_of(
         self, plain: Trial, trials: Trials, choice: Choice | None, measure: Callable[[Layers], int]
