@@ -16,48 +16,14 @@ from gistcast.codec.encoder import Encoder as ClipEncoder
 from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import GistFile, decode_coded, read_gist
-from gistcast.codec.header import Header, parse_header
+from gistcast.codec.header import parse_header
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import Packet
-from gistcast.codec.protocol import GistModel, Refiner
+from gistcast.networks import REFINE as REFINE
+from gistcast.networks import load_model as load_model
+from gistcast.networks import models_for as models_for
 
 Frames = NDArray[np.uint8]
-
-#: what stage 2 can be asked to favour
-REFINE = ("fidelity", "balanced", "detail", "off")
-
-
-def load_model(settings: EncodeSettings, device: str = "auto") -> GistModel | None:
-    """The gist model, if the settings need one (imports torch only then)."""
-    if settings.latent == "off" and settings.layers == "residual":
-        return None
-    return _gist_model(device)
-
-
-def _gist_model(device: str) -> GistModel:
-    from gistcast.models.training import pick_device
-    from gistcast.models.zoo import load_gist
-
-    return load_gist(pick_device(device))
-
-
-def models_for(
-    header: Header, *, refine: str, device: str = "auto"
-) -> tuple[GistModel | None, Refiner | None]:
-    """The networks that decoding a stream takes: its gist model, and the refiner unless off.
-
-    Raises:
-        UsageError: `refine` is not one of `REFINE`.
-    """
-    if refine not in REFINE:
-        raise UsageError(f"refine must be one of {', '.join(REFINE)}, not {refine!r}")
-    model = _gist_model(device) if header.model_id else None
-    if refine == "off":
-        return model, None
-    from gistcast.models.training import pick_device
-    from gistcast.models.zoo import load_refiner
-
-    return model, load_refiner(pick_device(device))
 
 
 class Encoder:
@@ -68,6 +34,12 @@ class Encoder:
         fps: frames a second.
         settings: see `EncodeSettings`.
         device: auto, cpu or cuda, for the gist model where one is used.
+        model: real or scenes: which gist model describes the clips, where the settings say so.
+        weights: file with weights of that model, in place of the bundled ones.
+
+    Raises:
+        UsageError: arguments that make no sense.
+        ModelError: the model's weights are missing, damaged, or of another model.
     """
 
     def __init__(
@@ -78,10 +50,12 @@ class Encoder:
         fps: float | Fraction = 25,
         settings: EncodeSettings | None = None,
         device: str = "auto",
+        model: str = "real",
+        weights: str | Path | None = None,
     ) -> None:
         settings = settings or EncodeSettings()
         info = VideoInfo(width, height, Fraction(fps).limit_denominator(1001))
-        self._encoder = ClipEncoder(info, settings, load_model(settings, device))
+        self._encoder = ClipEncoder(info, settings, load_model(settings, device, model, weights))
         self._pending: list[Frames] = []
 
     @property
@@ -119,6 +93,8 @@ def encode(
     text: str | None = None,
     settings: EncodeSettings | None = None,
     device: str = "auto",
+    model: str = "real",
+    weights: str | Path | None = None,
 ) -> bytes:
     """Code RGB frames as a `.gist` file.
 
@@ -130,9 +106,11 @@ def encode(
         bitrate: bits a second instead.
         text: description of the video.
         settings: everything else; excludes the four before.
+        device, model, weights: as of `Encoder`.
 
     Raises:
         UsageError: arguments that make no sense.
+        ModelError: the model's weights are missing, damaged, or of another model.
     """
     if frames.ndim != 4 or not len(frames):
         raise UsageError(f"frames must be uint8 (T, H, W, 3), not {frames.shape}")
@@ -141,7 +119,9 @@ def encode(
             quality=quality, clip_bytes=clip_bytes, bitrate=bitrate, text=text
         )
     height, width = frames.shape[1:3]
-    encoder = Encoder(width, height, fps=fps, settings=settings, device=device)
+    encoder = Encoder(
+        width, height, fps=fps, settings=settings, device=device, model=model, weights=weights
+    )
     out = [encoder.header]
     for frame in frames:
         out.append(encoder.to_bytes(encoder.encode(frame)))
@@ -149,19 +129,26 @@ def encode(
     return b"".join(out)
 
 
-def decode(data: bytes, *, refine: str = "balanced", device: str = "auto") -> Frames:
+def decode(
+    data: bytes,
+    *,
+    refine: str = "balanced",
+    device: str = "auto",
+    weights: str | Path | None = None,
+) -> Frames:
     """Decode a `.gist` file to RGB frames, uint8 (T, H, W, 3).
 
     Args:
         refine: what stage 2 favours: fidelity, balanced or detail; off leaves the sketch.
         device: auto, cpu or cuda.
+        weights: file with weights of the stream's gist model, where it is not a bundled one.
 
     Raises:
         UsageError: another word for `refine`.
         CorruptError: not a readable `.gist` file.
         ModelError: coded with tables or a model that are not at hand.
     """
-    video = Video(data, refine=refine, device=device)
+    video = Video(data, refine=refine, device=device, weights=weights)
     return np.concatenate([clip_to_rgb(c.clip) for c in video])
 
 
@@ -173,10 +160,17 @@ class Video:
         coded: the clips' packets and what was damaged.
     """
 
-    def __init__(self, data: bytes, *, refine: str = "balanced", device: str = "auto") -> None:
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        refine: str = "balanced",
+        device: str = "auto",
+        weights: str | Path | None = None,
+    ) -> None:
         self.coded: GistFile = read_gist(data)
         self.header = self.coded.header
-        model, refiner = models_for(self.header, refine=refine, device=device)
+        model, refiner = models_for(self.header, refine=refine, device=device, weights=weights)
         self._decoder = Decoder(self.coded.header_bytes, model, refiner, refine)
 
     def __len__(self) -> int:
@@ -190,16 +184,23 @@ class Video:
         return (self[index] for index in range(len(self)))
 
 
-def open(path: str | Path, *, refine: str = "balanced", device: str = "auto") -> Video:
-    """Open a `.gist` file; `refine` and `device` as of `decode`.
+def open(
+    path: str | Path,
+    *,
+    refine: str = "balanced",
+    device: str = "auto",
+    weights: str | Path | None = None,
+) -> Video:
+    """Open a `.gist` file; `refine`, `device` and `weights` as of `decode`.
 
     Raises:
         UsageError: no such file.
         CorruptError: not a readable `.gist` file.
+        ModelError: coded with tables or a model that are not at hand.
     """
     if not Path(path).is_file():
         raise UsageError(f"no such file: {path}")
     with builtins.open(path, "rb") as file:
         data = file.read()
     parse_header(data)
-    return Video(data, refine=refine, device=device)
+    return Video(data, refine=refine, device=device, weights=weights)

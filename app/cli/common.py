@@ -66,6 +66,11 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_weights(parser: argparse.ArgumentParser, what: str) -> None:
+    """--weights."""
+    parser.add_argument("--weights", type=Path, metavar="FILE", help=what)
+
+
 def check_target(path: str, *, overwrite: bool, json_output: bool = False) -> None:
     """Refuse to overwrite, and refuse media and JSON both on standard output."""
     if path == "-":

@@ -38,6 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     common.add_output(parser, "OUT.mp4, .mkv or .y4m, or - for y4m on stdout")
     parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer used")
     add_refine(parser)
+    common.add_weights(parser, "of the stream's gist model, where it is not a bundled one")
     parser.add_argument(
         "--max-pixels",
         type=int,
@@ -83,7 +84,9 @@ def run(args: argparse.Namespace) -> None:
     if not any(select_layers(c.packets, args.layers) for c in parsed.clips):
         raise CorruptError(f"the file holds no {args.layers} layer", field="packet")
     header = parsed.header
-    model, refiner = models_for(header, refine=args.refine, device=args.device)
+    model, refiner = models_for(
+        header, refine=args.refine, device=args.device, weights=args.weights
+    )
     decoder = Decoder(parsed.header_bytes, model, refiner, args.refine, max_pixels=args.max_pixels)
     info = VideoInfo(header.width, header.height, header.fps)
     clips = _clips(parsed, decoder, args.layers)

@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from gistcast.api import load_model
 from gistcast.cli import common
 from gistcast.codec.clip import CLIP_FRAMES, Clip
 from gistcast.codec.encoder import LAYER_SETS, PRESETS, TOOLS, Encoder, EncodeSettings
@@ -22,6 +21,7 @@ from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
 from gistcast.codec.packet import Packet, kind_of
+from gistcast.networks import MODELS, REAL, load_model
 
 try:
     import fcntl
@@ -49,6 +49,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     common.add_output(parser, "the .gist file, or - for stdout")
     add_settings(parser)
     parser.add_argument("--index", action="store_true", help="append a seek index")
+    parser.add_argument(
+        "--model",
+        choices=tuple(MODELS.values()),
+        default=REAL,
+        help="what describes clips by text and latent: the gist of real video, or the generator "
+        "of scenes",
+    )
+    common.add_weights(parser, "of that model, in place of the bundled ones")
     common.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -201,7 +209,8 @@ def run(args: argparse.Namespace) -> None:
     started = time.monotonic()
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
         settings, clips = described(settings, read_clips(reader, settings.clip_frames))
-        encoder = Encoder(reader.info, settings, load_model(settings, args.device))
+        model = load_model(settings, args.device, args.model, args.weights)
+        encoder = Encoder(reader.info, settings, model)
         count = reader.frame_count
         total = -(-count // settings.clip_frames) if count else None
         shown = common.progress(clips, what="encode", total=total)

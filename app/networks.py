@@ -1,0 +1,155 @@
+"""The networks of a stream: what describes its clips, and what its header asks for.
+
+header --model id--> kind of model --weights hash--> file: a bundled one, or one that is named
+description alone --> the model's own stage 2      sketch --> the refiner of real video
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.encoder import EncodeSettings
+from gistcast.codec.errors import ModelError, UsageError
+from gistcast.codec.header import Header
+from gistcast.codec.protocol import GistModel, Refiner
+
+if TYPE_CHECKING:
+    import torch
+
+#: what stage 2 can be asked to favour
+REFINE = ("fidelity", "balanced", "detail", "off")
+
+REAL, SCENES = "real", "scenes"
+#: Gist models by the id in stream headers; append-only.
+MODELS = {1: REAL, 2: SCENES}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A gist model: its bundled weights and what loads a file of them."""
+
+    bundled: Path
+    load: Callable[[torch.device, Path], GistModel]
+
+
+def _kind(name: str) -> _Kind:
+    from gistcast.models import zoo
+
+    kinds = {
+        REAL: _Kind(zoo.GIST, zoo.load_gist),
+        SCENES: _Kind(zoo.SCENES, zoo.load_scenes),
+    }
+    return kinds[name]
+
+
+def load_model(
+    settings: EncodeSettings,
+    device: str = "auto",
+    model: str = REAL,
+    weights: str | Path | None = None,
+) -> GistModel | None:
+    """The gist model to encode with, if the settings need one (imports torch only then).
+
+    Args:
+        device: auto, cpu or cuda.
+        model: one of `MODELS`, by name: real or scenes.
+        weights: file with weights of it, in place of the bundled ones.
+
+    Raises:
+        UsageError: no such model, or one is asked for that the settings do not use.
+        ModelError: its weights are missing, damaged, or of another model.
+    """
+    if model not in MODELS.values():
+        raise UsageError(f"model must be one of {', '.join(MODELS.values())}, not {model!r}")
+    if settings.latent == "off" and settings.layers == "residual":
+        if model != REAL or weights is not None:
+            raise UsageError(f"nothing is sent that model {model!r} describes: ask for a latent")
+        return None
+    from gistcast.models.training import pick_device
+
+    kind = _kind(model)
+    return kind.load(pick_device(device), kind.bundled if weights is None else Path(weights))
+
+
+def models_for(
+    header: Header, *, refine: str, device: str = "auto", weights: str | Path | None = None
+) -> tuple[GistModel | None, Refiner | None]:
+    """The networks that decoding a stream takes: its gist model, and the refiner unless off.
+
+    Args:
+        refine: one of `REFINE`.
+        device: auto, cpu or cuda.
+        weights: file with weights of the model, to look in beside the bundled ones.
+
+    Raises:
+        UsageError: `refine` is not one of `REFINE`.
+        ModelError: the header names a model, or weights, that are not at hand.
+    """
+    if refine not in REFINE:
+        raise UsageError(f"refine must be one of {', '.join(REFINE)}, not {refine!r}")
+    model = _model_of(header, device, weights) if header.model_id else None
+    if refine == "off":
+        return model, None
+    from gistcast.models.scene_model import SceneModel
+    from gistcast.models.training import pick_device
+    from gistcast.models.zoo import load_refiner
+
+    refiner = load_refiner(pick_device(device))
+    return model, ScenesOrSketch(model, refiner) if isinstance(model, SceneModel) else refiner
+
+
+def _model_of(header: Header, device: str, weights: str | Path | None) -> GistModel:
+    """The model of a header's id, with the weights of its hash."""
+    from gistcast.models.training import pick_device
+    from gistcast.models.zoo import weights_hash
+
+    name = MODELS.get(header.model_id)
+    if name is None:
+        known = ", ".join(f"{key} ({value})" for key, value in MODELS.items())
+        raise ModelError(
+            f"the stream's gist model {header.model_id} is unknown here; known: {known}"
+        )
+    kind = _kind(name)
+    seen = []
+    for path in (*([Path(weights)] if weights is not None else []), kind.bundled):
+        if path != kind.bundled or path.is_file():
+            mark = weights_hash(path)
+            if mark == header.weights:
+                return kind.load(pick_device(device), path)
+            seen.append(f"{path.name} {mark.hex()}")
+    needs = f"weights {header.weights.hex()} of gist model {header.model_id} ({name})"
+    raise ModelError(f"the stream needs {needs}; at hand: {', '.join(seen) or 'none'}")
+
+
+class ScenesOrSketch:
+    """Stage 2 of a stream of scenes: what only a description was sent of is painted by the
+    generator of scenes; a sketch goes through the refiner of real video.
+
+    Args:
+        scenes: the stream's model.
+        refiner: of sketches.
+    """
+
+    def __init__(self, scenes: Refiner, refiner: Refiner) -> None:
+        self._scenes, self._refiner = scenes, refiner
+
+    def refine(
+        self,
+        sketch: Clip,
+        *,
+        step: float,
+        latent: NDArray[np.int32] | None,
+        text: str | None,
+        seed: int,
+        mode: str = "balanced",
+    ) -> Clip:
+        """See `gistcast.codec.protocol.Refiner.refine`."""
+        chosen = self._refiner if step > 0 else self._scenes
+        return chosen.refine(sketch, step=step, latent=latent, text=text, seed=seed, mode=mode)
