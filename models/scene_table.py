@@ -15,7 +15,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -24,13 +23,12 @@ from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import rgb_to_clip
-from gistcast.codec.decoder import Decoder
-from gistcast.codec.encoder import Encoder, EncodeSettings
+from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.latent import encode_latent
-from gistcast.codec.media import VideoInfo
 from gistcast.codec.text import encode_text
 from gistcast.models.judge import Accuracy, Judge, accuracy, ask, looked_at
 from gistcast.models.lpips import load_lpips
+from gistcast.models.prefixes import decoded_prefixes, rows
 from gistcast.models.scene_model import SceneModel, Symbols
 from gistcast.models.scene_pool import SIDE, pack_clip
 from gistcast.models.scenes import FPS, Scene, choose, render
@@ -85,10 +83,9 @@ def rows_of(
     made = [arm(number, subject) for number, subject in enumerate(chosen)]
     actions = [subject.scene.action for subject in chosen]
     places = [subject.scene.surroundings for subject in chosen]
-    for index, name in enumerate(names):
-        seen = [_seen(clips[min(index, len(clips) - 1)][0]) for clips in made]
-        spent = float(np.mean([clips[min(index, len(clips) - 1)][1] for clips in made]))
-        yield Row(name, split, accuracy(ask(judge, seen), actions, places), spent)
+    for name, clips, spent in rows(names, made):
+        answer = ask(judge, [_seen(clip) for clip in clips])
+        yield Row(name, split, accuracy(answer, actions, places), spent)
 
 
 def _seen(clip: Clip) -> NDArray[np.uint8]:
@@ -111,16 +108,9 @@ def described(model: SceneModel, number: int, subject: Subject) -> list[tuple[Cl
 
 def coded(quality: float, subject: Subject) -> list[tuple[Clip, int]]:
     """The sketch after each residual layer: clips and bytes."""
-    info = VideoInfo(SIDE, SIDE, Fraction(FPS))
     settings = EncodeSettings(quality=quality, residual_layers=LAYERS, preset="fast")
-    encoder = Encoder(info, settings)
-    packets = encoder.encode_clip(subject.clip)
-    decoder = Decoder(encoder.header)
-    out, spent = [], 0
-    for end, packet in enumerate(packets, start=1):
-        spent += len(packet.payload)
-        out.append((decoder.decode_clip(packets[:end]).sketch, spent))
-    return out
+    prefixes = decoded_prefixes(subject.clip, settings, fps=FPS)
+    return [(decoded.sketch, spent) for decoded, spent in prefixes]
 
 
 def diversity(
@@ -187,16 +177,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = load_scenes(path=args.weights) if args.weights else load_scenes()
     judge = load_judge(args.judge) if args.judge else load_judge()
     shape = {"clips": args.clips, "coded_clips": args.coded_clips, "quality": args.quality}
-    rows = []
+    found = []
     for row in table(model, judge, **shape):
-        rows.append(asdict(row))
+        found.append(asdict(row))
         a = row.accuracy
         print(
             f"| {row.split} | {row.what} | {row.bytes:.1f} | {a.joint:.3f} | {a.action:.3f} "
             f"| {a.surroundings:.3f} | {a.clips} |",
             file=sys.stderr,
         )
-    result = {"settings": {**shape, "world": _WORLD}, "rows": rows}
+    result = {"settings": {**shape, "world": _WORLD}, "rows": found}
     if args.pairs:
         result["lpips_between_seeds"] = diversity(model, subjects("val", args.pairs))
         print(result["lpips_between_seeds"], file=sys.stderr)

@@ -1,0 +1,91 @@
+"""What a description is worth: bytes at equal quality, and what stands on what a text draws."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gistcast.codec.clip import Clip
+from gistcast.codec.protocol import FloatPlanes
+from gistcast.eval import worth
+from gistcast.eval.worth import BUDGETS, Described, Point, markdown, measure, summaries
+
+
+class Telling:
+    """A model that knows the clip by its text, and nothing by its latent."""
+
+    model_id = 255
+    weights_hash = b"tell"
+    latent_frequencies = np.array([[1, 32766, 1]] * 2, np.uint16)
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+
+    def describe(self, clip: Clip) -> NDArray[np.int32]:
+        return np.zeros(2, np.int32)
+
+    def gist(
+        self,
+        latent: NDArray[np.int32] | None,
+        text: str | None,
+        *,
+        frames: int,
+        height: int,
+        width: int,
+        seed: int,
+    ) -> FloatPlanes:
+        share = 0.8 if latent is None and text == "a disc" else 0.0
+        y, u, v = (128 + share * (p.astype(np.float32) - 128) for p in self._clip.planes)
+        return y, u, v
+
+
+def test_a_text_is_worth_something_only_as_a_base(short_clip: Clip) -> None:
+    described, model = Described("set", "disc", short_clip, "a disc"), Telling(short_clip)
+    points = {mode: measure(described, model, mode, 110) for mode in worth.MODES}
+    assert all(point is not None and point.bytes <= 110 for point in points.values())
+    psnr = {mode: point.psnr for mode, point in points.items() if point is not None}
+    assert psnr["text"] <= psnr["neither"] < psnr["text as base"] - 3
+    assert psnr["latent"] <= psnr["neither"] == psnr["auto"]
+    sent = [mode for mode, point in points.items() if point is not None and point.latent]
+    assert sent == ["text as base", "latent", "both"]
+    assert measure(described, model, "both", 18) is None
+
+
+def _points(mode: str, scale: float, latent: bool) -> list[Point]:
+    return [
+        Point("set", f"{clip}", mode, budget, round(scale * budget), 20 + np.log2(budget), latent)
+        for clip, budget in product(range(3), BUDGETS)
+    ]
+
+
+def test_bytes_at_equal_quality() -> None:
+    points = _points("neither", 100, False) + _points("latent", 90, True)
+    points += _points("auto", 110, False)
+    latent, auto = summaries(points)
+    assert (latent.mode, auto.mode) == ("latent", "auto")
+    assert latent.percent == pytest.approx(-10, abs=0.01)
+    assert auto.percent == pytest.approx(10, abs=0.01)
+    assert (latent.worse, auto.worse, auto.clips) == (0, 3, 3)
+    assert [level.latents for level in latent.levels] == [3] * len(BUDGETS)
+    text = "\n".join(markdown([latent, auto]))
+    assert "| set | latent | -10.0 % |" in text
+    assert "| 0 / 0.000 |" in text
+
+
+def test_what_a_choice_loses() -> None:
+    """At each budget auto is 1 dB under latent, which is 2 dB over neither."""
+    points = []
+    for mode, gain in (("neither", 0.0), ("latent", 2.0), ("auto", 1.0)):
+        points += [Point("set", "a", mode, budget, budget, 20 + gain, False) for budget in BUDGETS]
+    auto = summaries(points)[1]
+    assert [level.short for level in auto.levels] == [1.0] * len(BUDGETS)
+    assert [level.decibels for level in auto.levels] == [1.0] * len(BUDGETS)
+
+
+def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    points = _points("neither", 1, False)[:3]
+    worth._write(tmp_path / "worth.json", "fast", points)
+    assert worth._kept(tmp_path / "worth.json") == points
+    assert worth._kept(tmp_path / "none") == []
