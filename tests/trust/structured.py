@@ -50,9 +50,11 @@ class Stream:
 
     def __init__(self, number: int) -> None:
         self.rng = np.random.default_rng(number)
-        height, width = self.rng.integers(1, 21, 2).tolist()
-        lengths = self.rng.integers(1, 9, 1 + int(self.rng.integers(5) // 2)).tolist()
-        self.clips = [self._clip(length, height, width) for length in lengths]
+        moving = self.rng.random() < 0.1  # the camera: of any use in the larger ones alone
+        height, width = self.rng.integers(16 if moving else 1, 21, 2).tolist()
+        count = 1 + int(self.rng.integers(5) // 2)
+        lengths = self.rng.integers(6 if moving else 1, 9, count).tolist()
+        self.clips = [self._clip(length, height, width, moving) for length in lengths]
         info = VideoInfo(width, height, Fraction(self._pick(RATES)))
         settings = self._settings(width)
         try:
@@ -72,16 +74,20 @@ class Stream:
     def _pick(self, values: tuple) -> object:
         return values[int(self.rng.integers(len(values)))]
 
-    def _clip(self, frames: int, height: int, width: int) -> Clip:
+    def _clip(self, frames: int, height: int, width: int, moving: bool) -> Clip:
         chroma = frames, (height + 1) // 2, (width + 1) // 2
-        kind, out = int(self.rng.integers(4)), []
+        kind, out = 4 if moving else int(self.rng.integers(4)), []
+        speed, waves = int(self.rng.integers(1, 4)), self.rng.uniform(-1, 1, (12, 2))
         for shape in ((frames, height, width), chroma, chroma):
             t, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+            far = 1 if len(out) == 0 else 2  # luma samples from one to the next
             planes = {
                 0: np.full(shape, self.rng.integers(256)),
                 1: self.rng.integers(0, 256, shape),
                 2: 128 + 60 * np.sin((x + 2 * t) / 3) + 40 * np.cos(y / 2),
                 3: 255 * ((x + y + t) // 4 % 2) + np.zeros(shape),
+                4: 128
+                + 25 * sum(np.sin(a * (far * x + speed * t) + b * far * y) for a, b in waves),
             }
             out.append(np.clip(planes[kind], 0, 255).astype(np.uint8))
         return Clip(*out)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import sys
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,11 +26,11 @@ from gistcast.codec.file import decode_coded, read_gist, read_index
 from gistcast.codec.header import Header, parse_header
 from gistcast.codec.latent import decode_latent
 from gistcast.codec.motion import CANVAS_LIMIT, get_motion
-from gistcast.codec.packet import RESIDUAL, VIDEO, Packet, parse_packet, put_varint
+from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, VIDEO, Packet, parse_packet, put_varint
 from gistcast.codec.rangecoder import FlagDecoder
 from gistcast.codec.residual import ResidualDecoder
 from gistcast.codec.tables import load_tables
-from gistcast.codec.text import MAX_TEXT, decode_text, encode_text
+from gistcast.codec.text import MAX_TEXT, decode_text, dictionary, encode_text
 from gistcast.codec.video import decode
 from gistcast.codec.videocoder import Model, unpack
 from gistcast.stream.assemble import Assembler, Limits, ReceivedClip
@@ -272,7 +273,30 @@ def _small_files() -> list[bytes]:
         head = replace(parsed.header, width=16, height=12, seed=9).to_bytes()
         packets = [p for c in parsed.clips[:2] for p in c.packets[:4]]
         out.append(head + b"".join(p.to_bytes(head) for p in packets))
-    return out
+    for version in (2, 3):  # AV1 that fits, in one clip whole and in the next cut off
+        head = Header(18, 16, Fraction(25), version=version).to_bytes()
+        first, second = _videos()[2], _videos()[7]
+        layers = [Packet(0, VIDEO, first, True), Packet(1, VIDEO, second[:40], True)]
+        out.append(head + b"".join(p.to_bytes(head) for p in layers))
+    return out + _wrong_files()
+
+
+def _wrong_files() -> list[bytes]:
+    """Sound packets under headers that do not fit them, and payloads that are none."""
+    packets = [Packet(0, TEXT, b"\xff\xff"), Packet(0, LATENT, b"\xff"), Packet(0, RESIDUAL, b"")]
+    own, others = Header(16, 12, Fraction(25), 8, 0, 255, b"toy1"), [Packet(0, VIDEO, b"")]
+    return [
+        head.to_bytes() + b"".join(p.to_bytes(head.to_bytes()) for p in clip)
+        for head, clip in (
+            (own, packets),
+            (replace(own, weights=b"toy2"), packets),
+            (replace(own, tables=b"none"), packets),
+            (replace(own, width=128), packets),
+            (own, [replace(p, frames=32) for p in packets]),
+            (own, [packets[0], replace(packets[1], frames=3)]),
+            (own, others),
+        )
+    ]
 
 
 def _payloads(layers: range, version: str = "v[23]") -> list[bytes]:
@@ -284,8 +308,11 @@ def _payloads(layers: range, version: str = "v[23]") -> list[bytes]:
 
 
 def _texts() -> list[bytes]:
-    words = ("a man on a bicycle", "Ä", "x" * 900, "zwei Hunde auf dem Eis ❄")
-    return [encode_text(word) for word in words] + _payloads(range(1))
+    long = "a woman in a red coat walks a small dog along the street while a bus stops behind them"
+    words = ("a man on a bicycle", "Ä", "x" * 900, "zwei Hunde auf dem Eis ❄", long)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, dictionary())
+    too_long = deflate.compress(bytes(5000)) + deflate.flush()
+    return [encode_text(word) for word in words] + _payloads(range(1)) + [too_long]
 
 
 def _videos() -> list[bytes]:
@@ -297,7 +324,8 @@ def _videos() -> list[bytes]:
 def _residuals() -> list[bytes]:
     """Layers of both editions of the tables."""
     older, newer = (_payloads(range(2, 12), version) for version in ("v2", "v3"))
-    return [b"\1\x4c" + p[:200] for p in older] + [b"\x85\x4c" + p[:200] for p in newer]
+    same = [b"\x81\x4c\3\0" + bytes([value]) * 200 for value in (0, 0x55, 0xFF)]
+    return [b"\1\x4c" + p[:200] for p in older] + [b"\x85\x4c" + p[:200] for p in newer] + same
 
 
 def _headers() -> list[bytes]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import random
+from pathlib import Path
 
+import cover
 import delivery
 import fuzz
 import pytest
@@ -78,3 +81,25 @@ def test_a_wrong_delivery_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(delivery.Assembler, "_fits", lambda *_: True)
     assert any("hostile" in wrong for _, wrong in delivery.cases(400).findings)
+
+
+def test_lines_that_run_are_seen() -> None:
+    """Those of one branch and not of the other, in a function that was looked at before, too."""
+    path = Path(cover.__file__)
+    lines = dict(cover.functions(compile(path.read_text(), str(path), "exec")))
+    body = lines["forget"]
+    tracer = cover.Tracer({str(path)})
+    tracer.during(cover.forget, [])
+    first = tracer.reached[str(path)] & body
+    tracer.during(cover.forget, [targets])
+    assert first < tracer.reached[str(path)] & body == body
+    assert "compiled" in lines and not tracer.reached[str(path)] & lines["compiled"]
+
+
+def test_functions_that_are_left_out_exist() -> None:
+    for module, names in cover.MODULES.items():
+        path = importlib.import_module(f"gistcast.{module}").__file__
+        assert path is not None
+        code = compile(Path(path).read_text(), path, "exec")
+        known = {part for name, _ in cover.functions(code) for part in (name, name.split(".")[0])}
+        assert names <= known
