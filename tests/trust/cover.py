@@ -74,7 +74,7 @@ MODULES: dict[str, set[str]] = {
         "_with_parity",
     },
     "stream.network.sdp": set(),
-    "stream.signalling.trickle": {"IceFragment.to_bytes"},
+    "stream.signalling.trickle": set(),
 }
 
 KERNELS = "codec.kernels."
