@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -64,15 +65,19 @@ def mutate(data: bytes, other: bytes, draw: random.Random) -> bytes:
     return bytes(out[:_LONGEST])
 
 
-def case_of(name: str, batch: int) -> str | None:
-    """Run a batch: what is wrong with the first case that is a finding."""
-    target, inputs = TARGETS[name], corpus(name)
-    draw = random.Random(f"{name} {batch}")
-    for _ in range(target.batch):
+def cases_of(name: str, batch: int) -> Iterator[bytes]:
+    """The cases of a batch."""
+    inputs, draw = corpus(name), random.Random(f"{name} {batch}")
+    for _ in range(TARGETS[name].batch):
         first, other = (inputs[int(draw.random() * len(inputs))] for _ in range(2))
-        data = mutate(first, other, draw)
+        yield mutate(first, other, draw)
+
+
+def run_batch(name: str, batch: int) -> str | None:
+    """Run a batch: what is wrong with the first case that is a finding."""
+    for data in cases_of(name, batch):
         try:
-            target(data)
+            TARGETS[name](data)
         except Exception as error:
             return f"{type(error).__name__}: {error}: {data.hex()}"
     return None
@@ -83,7 +88,7 @@ def fuzz(name: str, cases: int, first: int = 0) -> Outcome:
     for data in corpus(name):
         TARGETS[name](data)  # kernels are ready before the clock runs
     batch = TARGETS[name].batch
-    outcome = run(lambda k: case_of(name, k), range(first, first + -(-cases // batch)))
+    outcome = run(lambda k: run_batch(name, k), range(first, first + -(-cases // batch)))
     outcome.cases *= batch
     return outcome
 
