@@ -84,6 +84,14 @@ class Connection:
         except Exception as error:  # the parser raises whatever Python does on bad text
             raise CorruptError(f"not a session description: {error!r}", field="sdp") from error
 
+    def send_only(self) -> None:
+        """Between an offer and its answer: take no media from the peer.
+
+        Else aiortc decodes whatever comes, in native code, and frames that nobody reads pile up.
+        """
+        for transceiver in self.rtc.getTransceivers():
+            transceiver.direction = "sendonly" if transceiver.sender.track else "inactive"
+
     async def trickle(self, candidates: Iterable[tuple[str, str]], *, end: bool) -> None:
         """Take candidates that came after the description.
 

@@ -63,6 +63,7 @@ class PeerLink:
         if self.connection.rtc.sctp is None:
             raise CorruptError("the offer has no data channel", field="sdp")
         MediaSctpTransport.adopt(self.connection.rtc.sctp)
+        self.connection.send_only()
         return await self.connection.answer()
 
     async def accept_answer(self, answer: str) -> None:

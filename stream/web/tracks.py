@@ -89,6 +89,7 @@ class VideoPeer:
             raise CorruptError(f"1 to {len(self._views)} videos can be asked for", field="sdp")
         for _, view in zip(asked, self._views, strict=False):
             rtc.addTrack(TimelineTrack(self._timeline, view))
+        self.connection.send_only()
         return await self.connection.answer()
 
     async def opened(self, timeout: float) -> None:

@@ -15,12 +15,14 @@ from types import ModuleType
 import aiohttp
 import numpy as np
 import pytest
+from aiortc.mediastreams import VideoStreamTrack
 
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import decode_video, read_gist
 from gistcast.serving import Service, ServiceSettings
 from gistcast.stream import SendSettings, SourceClip, send
+from gistcast.stream.connection import Connection
 from gistcast.stream.signalling import WHEP, WHIP
 from gistcast.stream.web import Choice, Controls, History, Slider, Timeline, VideoPeer
 
@@ -196,6 +198,18 @@ async def test_pages_that_watch_are_limited() -> None:
         await peers[0].close()
         assert isinstance(service._watch(), VideoPeer)
         for peer in service._watchers:
+            await peer.close()
+
+
+async def test_a_page_that_sends_video_is_not_decoded() -> None:
+    async with serving() as service:
+        there, peer = Connection(), service._watch()
+        there.rtc.addTrack(VideoStreamTrack())  # offers to send and to receive
+        try:
+            await there.take(await peer.answer(await there.offer()), "answer")
+            assert [one.currentDirection for one in there.rtc.getTransceivers()] == ["recvonly"]
+        finally:
+            await there.close()
             await peer.close()
 
 

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from aiortc.mediastreams import VideoStreamTrack
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.encoder import EncodeSettings
@@ -70,6 +71,25 @@ async def test_only_the_loopback_is_taken() -> None:
     finally:
         await wide.close()
         await narrow.close()
+
+
+async def test_media_that_nobody_asked_for_is_not_taken() -> None:
+    """It would be decoded, and frames pile up: 14 MB a second of 640x480."""
+    there, here = PeerLink(), PeerLink()
+    there.connection.rtc.addTrack(VideoStreamTrack())
+    there.connection.rtc.addTransceiver("audio")
+    try:
+        answer = await here.answer(await there.offer())
+        kinds = [one.kind for one in here.connection.rtc.getTransceivers()]
+        assert sorted(kinds) == ["audio", "video"]
+        assert answer.count("a=inactive") == 2 and "a=recvonly" not in answer
+        await there.accept_answer(answer)
+        await asyncio.gather(there.opened(20), here.opened(20))  # the channels work
+        sending = [one.currentDirection for one in there.connection.rtc.getTransceivers()]
+        assert sending == ["inactive", "inactive"]
+    finally:
+        await there.close()
+        await here.close()
 
 
 async def test_channels_are_what_they_say() -> None:
