@@ -1,4 +1,4 @@
-"""Every byte of ten golden files damaged, every length cut off: `python tests/trust/sweep.py`.
+"""Every byte of golden files damaged, every length cut off: `python tests/trust/sweep.py`.
 
     bytes     every byte takes other values: all 255 in files up to 700 bytes, else each bit flips
     cuts      every shorter length
@@ -39,16 +39,20 @@ from toy import ToyGist  # noqa: E402
 
 #: what each has: see `tests/golden/make.py`
 FILES = (
-    "v2/flat-odd",  # a residual, odd and tiny
-    "v2/text-64",  # a text alone
-    "v2/latent-clips",  # four clips of latent and residual; a text, a seed, a model
-    "v2/layers-64",  # two clips of four layers, an index
-    "v2/pan-clips",  # three clips with motion
-    "v2/short-48x80",  # three clips, two shorter
-    "v1/layers-64",  # the older format
-    "v2/video-short",  # a clip as residual, one as AV1
-    "v2/video-odd",  # two clips as AV1, odd
-    "v2/fine-32",  # large levels
+    "v3/flat-odd",  # a residual, odd and tiny
+    "v3/text-64",  # a text alone
+    "v3/latent-64",  # a latent and a residual
+    "v3/latent-clips",  # four clips of latent and residual; a text, a seed, a model
+    "v3/layers-64",  # two clips of four layers, an index
+    "v3/pan-48",  # motion
+    "v3/pan-64",
+    "v3/pan-clips",  # three clips with motion
+    "v3/short-48x80",  # three clips, two shorter
+    "v3/fine-32",  # large levels
+    "v3/video-short",  # a clip as residual, one as AV1
+    "v3/video-odd",  # two clips as AV1, odd
+    "v2/latent-clips",  # the older formats
+    "v1/layers-64",
 )
 MAX_PIXELS = 128 * 128  #: of headers that say something else
 _SMALL = 700  # bytes of a file whose bytes take all values
