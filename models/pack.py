@@ -12,6 +12,11 @@
     pack/vgg-8bit     LPIPS-VGG, eight bits a weight
 
 `train.sh` decodes all that into pack/work the first time, and starts `run_refiner`.
+
+    python -m gistcast.models.pack --scenes -o pack [--run RUN]   no data: the renderer is code
+    sh pack/scenes.sh --minutes 25 --export scenes.safetensors    torch, numpy and safetensors
+
+`scenes.sh` is `gistcast train scenes`, begun anew or gone on with from RUN.
 """
 
 from __future__ import annotations
@@ -57,6 +62,29 @@ python3 -m gistcast.models.pack --unpack "$here" || exit
 exec python3 -m gistcast.models.run_refiner "$here/data" --work "$here/work" \\
     --vgg "$here/work/lpips_vgg.safetensors" "$@"
 """
+_SCENES_SCRIPT = """#!/bin/sh
+# Trains the generator of scenes; options as of gistcast train scenes.
+here=$(cd "$(dirname "$0")" && pwd)
+PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH
+exec python3 -m gistcast train scenes --work "$here/work" "$@"
+"""
+_SCENES_DOOR = '''"""`gistcast train` without the other commands, which need more than torch."""
+
+import argparse
+import sys
+
+from gistcast.cli import train
+from gistcast.codec.errors import GistcastError
+
+parser = argparse.ArgumentParser(prog="gistcast")
+train.add(parser.add_subparsers(required=True))
+args = parser.parse_args()
+try:
+    args.run(args)
+except GistcastError as error:
+    sys.exit(f"gistcast: {error}")
+'''
 
 
 def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = False) -> int:
@@ -89,21 +117,60 @@ def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = Fal
         _bundle_coded(CodedPairs(cache / "coded"), out / "coded")
     _shrink(vgg, out / _VGG)
     if not bare:
-        _copy_code(out / "gistcast")
+        _copy_code(out / "gistcast", without="scenes")
     (out / "train.sh").write_text(_SCRIPT)
+    return _checked_size(out)
+
+
+def make_scenes_pack(out: Path, run: Path | None = None) -> int:
+    """Write a pack that trains the generator of scenes; renders are made where it runs.
+
+    Args:
+        out: folder to write, which must not exist.
+        run: folder of a run to go on with.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        UsageError: it exists, there is no such run, or it would be too large.
+    """
+    if out.exists():
+        raise UsageError(f"{out} exists")
+    checkpoints = sorted(run.glob("*/checkpoint")) if run is not None else []
+    if run is not None and not checkpoints:
+        raise UsageError(f"no checkpoint in {run}")
+    out.mkdir(parents=True)
+    package = out / "gistcast"
+    _copy_code(package, without="weights")
+    root = Path(__file__).parent.parent
+    commands = root / "cli" if (root / "cli").is_dir() else root / "app" / "cli"  # or a checkout
+    for module in (commands / "train.py", root / "eval" / "png.py"):
+        (package / module.parent.name).mkdir()
+        (package / module.parent.name / "__init__.py").touch()
+        shutil.copy(module, package / module.parent.name)
+    (package / "__main__.py").write_text(_SCENES_DOOR)
+    (out / "scenes.sh").write_text(_SCENES_SCRIPT)
+    for checkpoint in checkpoints:
+        target = out / "work" / "run-scenes" / checkpoint.parent.name
+        shutil.copytree(checkpoint, target / "checkpoint")
+    return _checked_size(out)
+
+
+def _checked_size(out: Path) -> int:
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     if size > LIMIT:
         raise UsageError(f"the pack has {size} bytes, more than {LIMIT}")
     return size
 
 
-def _copy_code(package: Path) -> None:
+def _copy_code(package: Path, without: str) -> None:
     """The modules without the door and the commands: these need more than torch."""
     package.mkdir()
     (package / "__init__.py").write_text('"""See docs/training.md."""\n')
     root = Path(__file__).parent.parent
     for name in _CODE:
-        ignored = shutil.ignore_patterns("__pycache__", "scenes")
+        ignored = shutil.ignore_patterns("__pycache__", without)
         shutil.copytree(root / name, package / name, ignore=ignored)
 
 
@@ -224,6 +291,10 @@ def _restore(packed: Path, out: Path) -> None:
     save_file(weights, str(out))
 
 
+def _say(out: Path, size: int) -> None:
+    print(f"{out}: {size / (1 << 20):.1f} MiB", file=sys.stderr)
+
+
 def main() -> int:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -232,16 +303,20 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("work"), help="decoded frames")
     parser.add_argument("--vgg", type=Path, default=vgg_weights(), help="LPIPS-VGG weights")
     parser.add_argument("--bare", action="store_true", help="without code and weights")
+    parser.add_argument("--scenes", action="store_true", help="to train the generator of scenes")
+    parser.add_argument("--run", type=Path, metavar="RUN", help="of scenes, to go on with")
     parser.add_argument("--unpack", type=Path, metavar="PACK", help="decode a pack instead")
     args = parser.parse_args()
     try:
         if args.unpack:
             unpack(args.unpack)
+        elif args.scenes:
+            _say(args.output, make_scenes_pack(args.output, args.run))
         elif args.data:
             size = make_pack(args.data, args.work, args.vgg, args.output, bare=args.bare)
-            print(f"{args.output}: {size / (1 << 20):.1f} MiB", file=sys.stderr)
+            _say(args.output, size)
         else:
-            parser.error("DATA or --unpack")
+            parser.error("DATA, --scenes or --unpack")
     except GistcastError as error:
         print(f"pack: {error}", file=sys.stderr)
         return 1

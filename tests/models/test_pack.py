@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,56 @@ def test_the_packed_code_stands_alone(source: Path) -> None:
     )
     assert done.stdout.startswith(str(out))
     assert not (out / "gistcast" / "models" / "scenes").exists()
+
+
+#: not on a borrowed machine: there, these cannot be imported
+ABSENT = ("aiohttp", "aiortc", "av", "constriction", "google_crc32c", "numba", "scipy", "tqdm")
+
+
+class Borrowed:
+    """A machine that has torch, numpy and safetensors, and renders four scenes at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        for name in ABSENT:
+            (folder / f"{name}.py").write_text(f"raise ImportError({name!r})")
+        (folder / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        (folder / "python3").chmod(0o755)
+        self._env = {"PATH": f"{folder}:/usr/bin:/bin", "PYTHONPATH": str(folder)}
+
+    def run(self, pack_folder: Path, *command: str) -> str:
+        """What a command says on standard error."""
+        renders = pack_folder / "gistcast" / "models" / "scene_pool.py"
+        renders.write_text(re.sub(r"(?m)^_CHUNK = \d+$", "_CHUNK = 4", renders.read_text()))
+        done = subprocess.run(
+            command, env=self._env, cwd=pack_folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+
+def test_a_pack_trains_scenes_and_is_gone_on_with(tmp_path: Path) -> None:
+    machine, first, second = Borrowed(tmp_path / "machine"), tmp_path / "1", tmp_path / "2"
+    assert pack.make_scenes_pack(first) < 4 << 20
+    shape = ["--clips", "4", "--guide-steps", "1", "--painter-steps", "1", "--device", "cpu"]
+    shape += ["--gist-batch", "2", "--painter-batch", "1"]
+    said = machine.run(first, "sh", "scenes.sh", *shape, "--gist-steps", "1")
+    assert "stage 2: 1 of 1 steps" in said
+    run = first / "work" / "run-scenes"
+    assert all(f.stat().st_size < 16 << 20 for f in run.rglob("*") if f.is_file())
+    pack.make_scenes_pack(second, run)
+    assert not (second / "work" / "scenes").exists()  # renders are made where it runs
+    said = machine.run(second, "sh", "scenes.sh", *shape, "--gist-steps", "2", "--minutes", "0")
+    assert "stage 1: 1 of 2 steps" in said  # gone on with: one step is done
+    # what --export and --strip take, which would need half a minute here
+    machine.run(second, "python3", "-c", "import gistcast.eval.png, gistcast.models.train_sentence")
+
+
+def test_a_run_that_is_not_there_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="checkpoint"):
+        pack.make_scenes_pack(tmp_path / "pack", tmp_path / "none")
+    with pytest.raises(UsageError, match="exists"):
+        pack.make_scenes_pack(tmp_path)
 
 
 def test_what_cannot_be_packed_is_said(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
