@@ -117,9 +117,11 @@ class Tracer:
 
         return local if left else None
 
-    def during(self, run: Callable[..., object], *arguments: object) -> None:
-        """Trace one call, for `_PATIENCE` seconds; what it raises on purpose is nothing new."""
-        signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+    def during(
+        self, run: Callable[..., object], *arguments: object, patience: float = _PATIENCE
+    ) -> None:
+        """Trace one call, for `patience` seconds; what it raises on purpose is nothing new."""
+        signal.setitimer(signal.ITIMER_REAL, patience)
         sys.settrace(self)
         try:
             with suppress(GistcastError, _LateError):
@@ -178,17 +180,25 @@ def compiled(tracer: Tracer, scale: float) -> list[bytes]:
         moving = any(decoded.motion for decoded in stream.whole)  # these are few
         if max(size / _SAMPLES, len(data) / _BYTES) < (3 if moving else 1):
             small.append(data)
+        for damaged in (data, data[: len(data) * 2 // 3], data[:-9] + b"\xff" + data[-8:]):
+            tracer.during(_decode, damaged)
+            tracer.during(_decode, damaged, "latent")
     for number in range(round(250 * scale)):
         for way in (delivery.Stream(number).fair, delivery.Stream(number).hostile):
             tracer.during(way)
     return small
 
 
+def _decode(data: bytes, layers: str = "residual") -> None:
+    for _ in decode_video(data, ToyGist(), layers=layers):
+        pass
+
+
 def plain(tracer: Tracer, streams: list[bytes]) -> None:
-    """Streams whole, cut and damaged, and the first cases of residuals and motion."""
+    """Streams whole and cut, and the first cases of residuals and motion."""
     for data in streams:
-        for damaged in (data, data[: len(data) * 2 // 3], data[:-9] + b"\xff" + data[-8:]):
-            tracer.during(lambda data: list(decode_video(data, ToyGist())), damaged)
+        tracer.during(_decode, data, patience=20)
+        tracer.during(_decode, data[: len(data) * 2 // 3])
     for name in ("motion", "residual"):
         for data in [*fuzz.corpus(name)[::3], *fuzz.cases_of(name, 0)]:
             tracer.during(TARGETS[name], data)

@@ -24,8 +24,17 @@ from worker import Outcome, run
 
 from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, Packet
 from gistcast.stream.assemble import Assembler, Limits, ReceivedClip
-from gistcast.stream.fragment import cut_clip
-from gistcast.stream.messages import ClipMarker, Copied, Cut, End, Parity, Piece, parse_message
+from gistcast.stream.fragment import cut_clip, xor_messages
+from gistcast.stream.messages import (
+    ClipMarker,
+    Copied,
+    Cut,
+    End,
+    Kind,
+    Parity,
+    Piece,
+    parse_message,
+)
 
 CASES = 50_000
 BATCH = 20  #: streams that may take two seconds together
@@ -149,6 +158,7 @@ class Stream:
             Piece(clip, 4095, body),
             Parity(clip, seq, count, body),
             Parity(clip, 0, 4096, body),
+            Parity(clip, seq, 1, xor_messages([bytes([Kind.PIECE, clip % 256, seq])])),  # empty
             Cut(clip, seq),
             Copied(ClipMarker(far, 8, None, layers, count, 0, 0, 1 << 40, body)),
             ClipMarker(clip, 8, 1 << 40, layers, 4096, 0, 1 << 40, 0, b""),

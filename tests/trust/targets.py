@@ -26,7 +26,16 @@ from gistcast.codec.file import decode_coded, read_gist, read_index
 from gistcast.codec.header import Header, parse_header
 from gistcast.codec.latent import decode_latent
 from gistcast.codec.motion import CANVAS_LIMIT, get_motion
-from gistcast.codec.packet import LATENT, RESIDUAL, TEXT, VIDEO, Packet, parse_packet, put_varint
+from gistcast.codec.packet import (
+    LATENT,
+    RESIDUAL,
+    TEXT,
+    VIDEO,
+    Chunk,
+    Packet,
+    parse_packet,
+    put_varint,
+)
 from gistcast.codec.rangecoder import FlagDecoder
 from gistcast.codec.residual import ResidualDecoder
 from gistcast.codec.tables import load_tables
@@ -106,8 +115,9 @@ def clips(data: bytes) -> None:
     parsed = read_gist(sealed(data, start, data[:start]))
     decoder = Decoder(parsed.header_bytes, ToyGist(), max_pixels=MAX_PIXELS)
     for coded in parsed.clips[:3]:
-        shown = decode_coded(decoder, coded, coded.packets).clip
-        assert shown.y.shape[1:] == (parsed.header.height, parsed.header.width)
+        decoded = decode_coded(decoder, coded, coded.packets)
+        assert decoded.clip.y.shape[1:] == (parsed.header.height, parsed.header.width)
+        assert decoded.step >= 0
 
 
 def text(data: bytes) -> None:
@@ -283,7 +293,11 @@ def _small_files() -> list[bytes]:
 
 def _wrong_files() -> list[bytes]:
     """Sound packets under headers that do not fit them, and payloads that are none."""
-    packets = [Packet(0, TEXT, b"\xff\xff"), Packet(0, LATENT, b"\xff"), Packet(0, RESIDUAL, b"")]
+    packets = [
+        Packet(0, TEXT, b"\xff\xff"),
+        Packet(0, LATENT, b"\xff" * 40),
+        Packet(0, RESIDUAL, b""),
+    ]
     own, others = Header(16, 12, Fraction(25), 8, 0, 255, b"toy1"), [Packet(0, VIDEO, b"")]
     return [
         head.to_bytes() + b"".join(p.to_bytes(head.to_bytes()) for p in clip)
@@ -291,7 +305,7 @@ def _wrong_files() -> list[bytes]:
             (own, packets),
             (replace(own, weights=b"toy2"), packets),
             (replace(own, tables=b"none"), packets),
-            (replace(own, width=128), packets),
+            (replace(own, width=512), packets),
             (own, [replace(p, frames=32) for p in packets]),
             (own, [packets[0], replace(packets[1], frames=3)]),
             (own, others),
@@ -325,7 +339,10 @@ def _residuals() -> list[bytes]:
     """Layers of both editions of the tables."""
     older, newer = (_payloads(range(2, 12), version) for version in ("v2", "v3"))
     same = [b"\x81\x4c\3\0" + bytes([value]) * 200 for value in (0, 0x55, 0xFF)]
-    return [b"\1\x4c" + p[:200] for p in older] + [b"\x85\x4c" + p[:200] for p in newer] + same
+    huge = [bytes.fromhex(first + "2700f482c8f736") + bytes(20) for first in ("01", "81")]
+    return (
+        [b"\1\x4c" + p[:200] for p in older] + [b"\x85\x4c" + p[:200] for p in newer] + same + huge
+    )
 
 
 def _headers() -> list[bytes]:
@@ -346,7 +363,8 @@ def script(messages: list[bytes], step: int = 3) -> bytes:
 def wire(number: int, sizes: tuple[int, ...], protect: int) -> list[bytes]:
     """A clip's messages, its marker first, each much smaller than a sender's."""
     packets = [Packet(number, k, bytes([k]) * size) for k, size in enumerate(sizes)]
-    joined = b"".join(p.to_bytes(HEAD) for p in packets)
+    joined = Chunk(0x81, b"later").to_bytes(HEAD) * (number % 2)  # to be left out
+    joined += b"".join(p.to_bytes(HEAD) for p in packets)
     bodies = [joined[at : at + 50] for at in range(60, len(joined), 50)]
     pieces = [Piece(number, seq, body).to_bytes() for seq, body in enumerate(bodies)]
     layers, sent = (1 << len(sizes)) - 1, 40 * number
@@ -372,6 +390,7 @@ def _messages() -> list[bytes]:
     marker = ClipMarker(300, 32, 77, 0b111, 5, 1000, 40, 250, b"packets")
     known = [StreamHeader(1 << 50, 7, HEAD), marker, Piece(44, 4095, b"body")]
     others = [bytes([kind, 1, *range(1, 30)]) for kind in Kind]
+    others.append(bytes([Kind.HEADER, 2]) + bytes(1050))  # more than a header may have
     return [m.to_bytes() for m in known] + others
 
 
@@ -389,13 +408,17 @@ a=candidate:2 1 UDP 1 fe80::1 5000 typ host generation 0
 a=end-of-candidates
 """.replace("\n", "\r\n").encode()
 
+_MANY = b"a=mid:0\r\na=ice-ufrag:abcd\r\n" + 70 * b"a=candidate:1 1 udp 1 ::1 9 typ host\r\n"
+
 #: name -> target. The cheap ones read most headers; the dear ones are behind them.
 TARGETS = {
     "header": Target(header, 3_300_000, 1000, _headers),
     "packet": Target(packet, 3_000_000, 1000, _packets),
     "message": Target(message, 2_700_000, 1000, _messages),
     "assembler": Target(assembler, 300_000, 200, _scripts),
-    "fragment": Target(fragment, 700_000, 1000, lambda: [_SDP, _SDP[150:]]),
+    "fragment": Target(
+        fragment, 700_000, 1000, lambda: [_SDP, _SDP[_SDP.index(b"a=mid") :], _SDP[150:], _MANY]
+    ),
     "candidate": Target(candidate, 200_000, 500, lambda: [_SDP]),
     "file": Target(file, 20_000, 50, _files),
     "text": Target(text, 30_000, 10, _texts),
