@@ -2,7 +2,7 @@
 
 models/weights/gist-1.safetensors      stage 1, model id 1
 models/weights/refiner-1.safetensors   stage 2
-models/weights/scenes-1.safetensors    both stages of the generator of scenes
+models/weights/scenes-2.safetensors    both stages of the generator of scenes
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _M = TypeVar("_M", bound=nn.Module)
 
 WEIGHTS = Path(__file__).parent / "weights"
 GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-1.safetensors"
-JUDGE, SCENES = WEIGHTS / "judge-1.safetensors", WEIGHTS / "scenes-1.safetensors"
+JUDGE, SCENES = WEIGHTS / "judge-1.safetensors", WEIGHTS / "scenes-2.safetensors"
 
 #: SHA-256 of the bundled files
 HASHES = {
     GIST.name: "8388dc45dc560690ad57b15bcbb69ea0fe5f71644e27c0d1118f9b1845db6681",
     REFINER.name: "3d668dbb26cebb3d0ad4b612134f1b48d1386b22877d804be4db2b15c276e83f",
-    SCENES.name: "79847819ad0d86ae12a916525d7a0939a1332ba7ec2baa2fcb5a9b7bf1b2bf19",
+    SCENES.name: "7a56168262a10465c06f55b012547070641eeadff9528cc05e2fc5a5d26b2d80",
     JUDGE.name: "8e57b1a87b7b2191ca44c97de74a7b55775de99f4ff12d9022477a19d1326603",
 }
 
