@@ -43,7 +43,8 @@ class ViewerSettings:
     waiting: clips that may wait for the link with their packets; beyond that the oldest is
         announced without any, to be concealed.
     high_water: bytes in the channels' buffers at which sending waits.
-    silence: seconds without a report after which the viewer is taken for gone.
+    silence: seconds without a report or an acknowledgement after which the viewer is taken
+        for gone.
     """
 
     rate: float | None = None
@@ -219,9 +220,10 @@ class Viewer:
                 ended = now
             if ended is not None and now - ended > _FINISH_SECONDS:
                 return
+            heard = max(heard, self._out.heard)  # what acknowledges lives
+            if now - heard > self.settings.silence:
+                raise StreamError(f"no word from the viewer for {now - heard:.0f} s")
             if data is None:
-                if now - heard > self.settings.silence:
-                    raise StreamError(f"no word from the viewer for {now - heard:.0f} s")
                 continue
             try:
                 message = parse_message(data)

@@ -289,6 +289,37 @@ async def test_viewers_that_say_nothing_are_dropped(toy: ModuleType) -> None:
     assert not relay.viewers
 
 
+async def test_viewers_that_acknowledge_are_not_dropped(toy: ModuleType) -> None:
+    """A busy viewer may be late with its reports: its transport says that it is there."""
+    relay = relay_of(toy)
+    publish = Hand(relay, toy)
+    here, there = memory_pair(acknowledge=True)
+    viewing = asyncio.create_task(relay.view(here, ViewerSettings(silence=0.3)))
+    for number in range(15):  # reports are looked for once a second
+        await asyncio.sleep(0.1)
+        publish(number)
+    assert not viewing.done() and relay.viewers
+    await there.close()
+    with pytest.raises(StreamError):
+        await viewing
+
+
+async def test_noise_is_no_sign_of_life(toy: ModuleType) -> None:
+    relay = relay_of(toy)
+    Hand(relay, toy)
+    here, there = memory_pair()
+    viewing = asyncio.create_task(relay.view(here, ViewerSettings(silence=0.3)))
+    for _ in range(100):
+        await asyncio.sleep(0.02)
+        if viewing.done():
+            break
+        there.send(ChannelName.CONTROL, b"\xff")
+    viewing.cancel()
+    with pytest.raises(StreamError, match="no word"):
+        await viewing
+    await there.close()
+
+
 async def test_viewers_that_talk_nonsense_are_no_worse(toy: ModuleType) -> None:
     relay = relay_of(toy)
     publish = Hand(relay, toy)
