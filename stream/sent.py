@@ -56,6 +56,7 @@ class SendSummary:
         left_bytes: of layers that did not fit the link and stayed behind.
         coded_ms: of the latest clips, from the capture of the last frame to the clip being coded
             (real time only).
+        coded_as: clips by the way they were coded, of an encoder that keeps to the clock.
         fits: how the latest clips were fitted, when adapting.
         receiver: the receiver's last report.
         network: what the emulated network carried, where there was one.
@@ -74,6 +75,7 @@ class SendSummary:
     cut: int = 0
     left_bytes: int = 0
     coded_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
+    coded_as: dict[str, int] = field(default_factory=dict)
     fits: deque[Fit] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     receiver: Report | None = None
     network: NetworkSummary | None = None

@@ -36,6 +36,7 @@ from gistcast.stream import (
     send,
     view,
 )
+from gistcast.stream.live import SHARE, LiveEncoder
 
 _PATIENCE = 10.0  # seconds that a viewer waits for a stream to begin
 
@@ -67,6 +68,14 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add_settings(parser)
     parser.add_argument(
         "--as-fast-as-possible", action="store_true", help="do not wait for the clock"
+    )
+    parser.add_argument(
+        "--coding-time",
+        type=float,
+        default=SHARE,
+        metavar="SHARE",
+        help="share of a clip's duration that coding it may take (default 0.33): cheaper presets "
+        "are used while there is no more, --preset where there is; 0: --preset whatever it takes",
     )
     parser.add_argument(
         "--link-rate",
@@ -151,8 +160,15 @@ async def _send_video(args: argparse.Namespace) -> SendSummary:
     settings = settings_of(args)
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
         settings, clips = described(settings, read_clips(reader, settings.clip_frames))
-        encoder = Encoder(reader.info, settings, load_model(settings, args.device))
-        return await _send(args, EncodedSource(clips, reader.info.fps, encoder))
+        model = load_model(settings, args.device)
+        if args.as_fast_as_possible or not args.coding_time:
+            encoder = Encoder(reader.info, settings, model)
+            return await _send(args, EncodedSource(clips, reader.info.fps, encoder))
+        live = LiveEncoder(reader.info, settings, model, share=args.coding_time)
+        live.warm()
+        summary = await _send(args, EncodedSource(clips, reader.info.fps, live))
+        summary.coded_as = dict(live.used)
+        return summary
 
 
 def run_send(args: argparse.Namespace) -> None:
