@@ -21,11 +21,12 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -329,10 +330,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--weights", type=Path, help="of the generator of scenes (the bundled ones)")
     args = parser.parse_args(arguments)
     model = load_scenes(path=args.weights) if args.weights else load_scenes()
-    points = _kept(args.output)
+    jobs = ((load_gist(), real(args.data, args.clips)), (model, scenes(args.scenes)))
+    hashes = [used.weights_hash.hex() for used, _ in jobs]
+    shape = {"preset": args.preset, "budgets": list(BUDGETS), "modes": args.modes, "models": hashes}
+    points = _kept(args.output, shape)
     done = {(point.of, point.name) for point in points}
     started = time.monotonic()
-    jobs = ((load_gist(), real(args.data, args.clips)), (model, scenes(args.scenes)))
     for used, some in jobs:
         for described in some:
             if (described.of, described.name) in done:
@@ -340,23 +343,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for mode, budget in product(args.modes, BUDGETS):
                 point = measure(described, used, mode, budget, args.preset)
                 points += [] if point is None else [point]
-            _write(args.output, args.preset, points)
+            _write(args.output, shape, points)
             spent = time.monotonic() - started
             print(f"{spent:6.0f} s {described.of} {described.name}", file=sys.stderr)
     print("\n".join(markdown(summaries(points))))
 
 
-def _kept(path: Path) -> list[Point]:
-    """Points of an earlier call that was stopped; none without a file."""
+def _kept(path: Path, shape: Mapping[str, Any]) -> list[Point]:
+    """Points of an earlier call that was stopped; none without a file.
+
+    Raises:
+        UsageError: it measured something else.
+    """
     if not path.is_file():
         return []
-    return [Point(**fields) for fields in json.loads(path.read_text())["points"]]
+    found = json.loads(path.read_text())
+    if found["settings"] != shape:
+        raise UsageError(f"{path} was measured otherwise: {found['settings']}")
+    return [Point(**fields) for fields in found["points"]]
 
 
-def _write(path: Path, preset: str, points: Sequence[Point]) -> None:
-    settings = {"preset": preset, "budgets": BUDGETS}
+def _write(path: Path, shape: Mapping[str, Any], points: Sequence[Point]) -> None:
     worth = [asdict(found) for found in summaries(points)]
-    result = settings | {"worth": worth, "points": [asdict(point) for point in points]}
+    result = {"settings": shape, "worth": worth, "points": [asdict(point) for point in points]}
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(result, indent=1) + "\n")
     temporary.replace(path)

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
+from gistcast.codec.errors import UsageError
 from gistcast.codec.protocol import FloatPlanes
 from gistcast.eval import worth
 from gistcast.eval.worth import BUDGETS, Described, Point, markdown, measure, summaries
@@ -85,7 +86,9 @@ def test_what_a_choice_loses() -> None:
 
 
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    points = _points("neither", 1, False)[:3]
-    worth._write(tmp_path / "worth.json", "fast", points)
-    assert worth._kept(tmp_path / "worth.json") == points
-    assert worth._kept(tmp_path / "none") == []
+    points, shape = _points("neither", 1, False)[:3], {"preset": "fast"}
+    worth._write(tmp_path / "worth.json", shape, points)
+    assert worth._kept(tmp_path / "worth.json", shape) == points
+    assert worth._kept(tmp_path / "none", shape) == []
+    with pytest.raises(UsageError, match="otherwise"):
+        worth._kept(tmp_path / "worth.json", {"preset": "slow"})
