@@ -57,9 +57,9 @@ class SceneRun:
     world: int = 1
     clips: int = 6000
     guides: int = 3
-    gist_steps: int = 4000
-    guide_steps: int = 1400
-    painter_steps: int = 3000
+    gist_steps: int = 5800
+    guide_steps: int = 2200
+    painter_steps: int = 5500
     gist_batch: int = 24
     painter_batch: int = 4
 

@@ -112,7 +112,7 @@ def _add_judge(parser: argparse.ArgumentParser) -> None:
 def _add_scenes(parser: argparse.ArgumentParser) -> None:
     _add_scene_options(parser, clips=6000)
     add = parser.add_argument
-    for stage, steps in (("gist", 4000), ("guide", 1400), ("painter", 3000)):
+    for stage, steps in (("gist", 5800), ("guide", 2200), ("painter", 5500)):
         add(f"--{stage}-steps", type=int, default=steps, help=f"length of the {stage}'s schedule")
     add("--gist-batch", type=int, default=24, help="clips a step of stage 1")
     add("--painter-batch", type=int, default=4, help="clips a step of stage 2")
