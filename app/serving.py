@@ -11,10 +11,10 @@ from typing import Any
 
 from gistcast.api import REFINE
 from gistcast.codec.clip import Clip
-from gistcast.stream import ClipDecoder, ClipSink
+from gistcast.stream import ClipDecoder, ClipSink, ReceiveSummary
 from gistcast.stream.connection import is_loopback
 from gistcast.stream.relay import Relay, RelayServer
-from gistcast.stream.signalling import Peer, RefusedError, SessionLimits
+from gistcast.stream.signalling import SessionLimits
 from gistcast.stream.web import (
     Choice,
     Controls,
@@ -24,14 +24,13 @@ from gistcast.stream.web import (
     Player,
     Slider,
     Timeline,
-    VideoPeer,
     View,
+    Watchers,
 )
 from gistcast.stream.web.player import MAIN, Beside
 
 _MOST_LAYERS = 6
 _MOST_RATE = 64  # kbit/s of the slider; beyond that all that the link carries
-_WATCHERS = 8  # pages with video at once: each costs an encoder
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,30 @@ class ServiceSettings:
     origins: frozenset[str] = frozenset()
     viewers: int = 256
     refine: str = "balanced"
+
+
+def refine_choice(player: Player) -> Choice:
+    """The control of a player's stage 2."""
+    return Choice(
+        name="refine",
+        label="Refine",
+        options=REFINE,
+        value=player.refine,
+        act=lambda mode: setattr(player, "refine", mode),
+        help="What stage 2 paints: close to the source, rich in detail, or nothing.",
+    )
+
+
+def delivery(summary: ReceiveSummary | None, timeline: Timeline) -> dict[str, int]:
+    """For a page's state: what became of the clips that were received."""
+    counts = summary or ReceiveSummary()
+    return {
+        "whole": counts.complete,
+        "partial": counts.partial,
+        "concealed": counts.concealed,
+        "skipped": counts.overrun,
+        "stalls": timeline.stalls,
+    }
 
 
 class Service:
@@ -88,9 +111,10 @@ class Service:
             beside=lambda number, drawn: self.beside(number, drawn),
         )
         self._feed = Feed(self.relay, self.player, self._watched)
-        self._watchers: set[VideoPeer] = set()
         every = [View(MAIN, "gistcast"), *views]
-        self._names = [view.name for view in every]
+        names = [view.name for view in every]
+        loopback = is_loopback(settings.host)
+        self._watchers = Watchers(self._timeline, names, loopback=loopback)
         page = Page(every, self._history, self._controls(), self._state)
         self._server = RelayServer(
             settings.host,
@@ -100,7 +124,7 @@ class Service:
             viewer_token=settings.viewer_token,
             origins=settings.origins,
             viewers=SessionLimits(sessions=settings.viewers),
-            watch=self._watch,
+            watch=self._watchers.add,
             routes=page.routes(),
         )
         page.guard(self._server.access)
@@ -129,15 +153,6 @@ class Service:
     def _watched(self) -> bool:
         return bool(self._history.watching)
 
-    def _watch(self) -> Peer:
-        self._watchers = {one for one in self._watchers if not one.closed}
-        if len(self._watchers) >= _WATCHERS:
-            raise RefusedError(503, "too many watch already", 5)
-        loopback = is_loopback(self._settings.host)
-        peer = VideoPeer(self._timeline, self._names, loopback=loopback)
-        self._watchers.add(peer)
-        return peer
-
     def _controls(self) -> Controls:
         layers = Slider(
             name="layers",
@@ -150,14 +165,7 @@ class Service:
             marks={"0": "none: the gist alone", str(_MOST_LAYERS): "all"},
             help="How many the relay hands on. Each brings the sketch closer to the source.",
         )
-        refine = Choice(
-            name="refine",
-            label="Refine",
-            options=REFINE,
-            value=self._settings.refine,
-            act=lambda mode: setattr(self.player, "refine", mode),
-            help="What stage 2 paints: close to the source, rich in detail, or nothing.",
-        )
+        refine = refine_choice(self.player)
         loss = Slider(
             name="loss",
             label="Packets lost",
@@ -206,14 +214,9 @@ class Service:
         self._feed.settings = replace(self._feed.settings, layers=count)
 
     def _state(self) -> dict[str, Any]:
-        summary = self.player.summary
         return {
             "live": self.relay.header is not None,
             "viewers": len(self.relay.viewers) - (self._feed.viewer is not None),
-            "whole": summary.complete if summary else 0,
-            "partial": summary.partial if summary else 0,
-            "concealed": summary.concealed if summary else 0,
-            "skipped": summary.overrun if summary else 0,
-            "stalls": self._timeline.stalls,
+            **delivery(self.player.summary, self._timeline),
             **self.status,
         }

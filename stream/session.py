@@ -113,6 +113,7 @@ async def receive(
     token: str | None = None,
     wait: float | None = None,
     listening: Callable[[str], None] | None = None,
+    started: Callable[[ReceiveSummary], None] | None = None,
     progress: TextIO | None = sys.stderr,
 ) -> ReceiveSummary:
     """Listen for one sender, receive its stream into `sink`, and return.
@@ -125,6 +126,7 @@ async def receive(
         token: bearer token to ask for.
         wait: seconds to wait for a sender; None waits for ever.
         listening: called with the endpoint's URL once it listens.
+        started: called with the summary, which then grows, once a sender has connected.
         progress: where to show progress, if that is a terminal.
 
     Raises:
@@ -137,7 +139,7 @@ async def receive(
             listening(listener.url)
         link = await listener.accept(wait)
         try:
-            return await _receive(link, sink, settings, progress)
+            return await _receive(link, sink, settings, started, progress)
         finally:
             await link.close()
 
@@ -150,6 +152,7 @@ async def view(
     token: str | None = None,
     patience: float = 0.0,
     network: Network | None = None,
+    started: Callable[[ReceiveSummary], None] | None = None,
     progress: TextIO | None = sys.stderr,
 ) -> ReceiveSummary:
     """Receive the stream of the relay whose WHEP endpoint is `url`, from its next clip on.
@@ -161,6 +164,7 @@ async def view(
         token: bearer token, where the endpoint asks for one.
         patience: seconds to wait for the endpoint and for a stream to appear there.
         network: what to emulate between here and there; None: nothing.
+        started: as of `receive`.
         progress: where to show progress, if that is a terminal.
 
     Raises:
@@ -176,16 +180,22 @@ async def view(
         if emulator is not None:
             emulator.connected()
         try:
-            return await _receive(session.link, sink, settings, progress)
+            return await _receive(session.link, sink, settings, started, progress)
         finally:
             await session.close()
 
 
 async def _receive(
-    link: PeerLink, sink: ClipSink, settings: ReceiveSettings | None, progress: TextIO | None
+    link: PeerLink,
+    sink: ClipSink,
+    settings: ReceiveSettings | None,
+    started: Callable[[ReceiveSummary], None] | None,
+    progress: TextIO | None,
 ) -> ReceiveSummary:
     """The stream itself."""
     receiver = Receiver(link, sink, settings or ReceiveSettings())
+    if started is not None:
+        started(receiver.summary)
     async with progress_line(receiver.summary, progress):
         summary = await receiver.run()
     if summary.ended:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gistcast.api import REFINE
 from gistcast.cli import common
 from gistcast.cli.bench import DEMO
-from gistcast.cli.streaming import make_decoder, parse_address
+from gistcast.cli.streaming import add_max_pixels, make_decoder, parse_address
 from gistcast.codec.errors import UsageError
 from gistcast.stream import ClipDecoder, ClipSink, GistSink
 from gistcast.stream.signalling import WHEP, WHIP
@@ -64,6 +64,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--refine", choices=REFINE, default="balanced", help="what the page begins with"
     )
+    add_max_pixels(parser)
     common.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -96,7 +97,8 @@ async def _serve(
     from gistcast.showcase import RATES, VIEWS, Showcase  # torch, which other commands do without
 
     def decoder(header: bytes, refine: str) -> ClipDecoder:
-        return make_decoder(refine=refine, device=args.device)(header)
+        make = make_decoder(refine=refine, device=args.device, max_pixels=args.max_pixels)
+        return make(header)
 
     demo = args.demo is not None
     service = Service(

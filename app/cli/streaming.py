@@ -7,13 +7,14 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gistcast.api import load_model, models_for
 from gistcast.cli import common
 from gistcast.cli.decode import add_refine
 from gistcast.cli.encode import add_settings, described, settings_of
+from gistcast.codec.clip import MAX_PIXELS
 from gistcast.codec.decoder import Decoder
 from gistcast.codec.encoder import Encoder
 from gistcast.codec.errors import GistcastError, UsageError
@@ -25,7 +26,6 @@ from gistcast.stream import (
     EncodedSource,
     GistSink,
     GistSource,
-    ReceiveSettings,
     ReceiveSummary,
     SendSettings,
     SendSummary,
@@ -38,6 +38,8 @@ from gistcast.stream import (
 )
 from gistcast.stream.live import SHARE, LiveEncoder
 
+PAGE = "127.0.0.1:8788"  #: of a receiver
+PEER_PIXELS = 640 * 480  #: luma samples of a frame, at most, that is decoded for a peer
 _PATIENCE = 10.0  # seconds that a viewer waits for a stream to begin
 
 EPILOG = """examples:
@@ -45,6 +47,7 @@ EPILOG = """examples:
   gistcast send in.mp4 --to http://127.0.0.1:8787/whip --bitrate 12k --size 128x128
   gistcast send in.mp4 --to http://127.0.0.1:8787/whip --network loss=5%,delay=40ms,rate=64k
   gistcast receive --from http://127.0.0.1:8787/whep -o - | ffplay -      # view what serve relays
+  gistcast receive --web                     # then open http://127.0.0.1:8788 in a browser
 """
 
 
@@ -113,9 +116,15 @@ def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    common.add_output(
-        parser, "OUT.mp4, .mkv, .y4m (decoded) or .gist (as it came), or - for y4m on stdout"
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="OUT.mp4, .mkv, .y4m (decoded) or .gist (as it came), or - for y4m on stdout; not "
+        "needed with --web",
     )
+    parser.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--keep", metavar="OUT.gist", help="also keep the coded stream")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -124,11 +133,34 @@ def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     where.add_argument(
         "--from", dest="source", metavar="URL", help="view a relay's stream: its WHEP endpoint"
     )
+    parser.add_argument(
+        "--web",
+        nargs="?",
+        const=PAGE,
+        type=parse_address,
+        metavar="HOST:PORT",
+        help="show it on a web page, with statistics, until it has been played (default there: "
+        "127.0.0.1:8788)",
+    )
     parser.add_argument("--token", help="bearer token: to ask for, or that the relay asks for")
+    parser.add_argument("--viewer-token", help="bearer token that the page asks for")
     parser.add_argument("--wait", type=float, help="seconds to wait for a sender or a stream")
     add_refine(parser)
+    add_max_pixels(parser)
     common.add_device(parser)
     parser.set_defaults(run=run_receive)
+
+
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    """--max-pixels."""
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=PEER_PIXELS,
+        metavar="N",
+        help=f"refuse streams of larger frames (default {PEER_PIXELS}: whoever sends decides how "
+        "much there is to draw)",
+    )
 
 
 def _settings(args: argparse.Namespace) -> SendSettings:
@@ -191,34 +223,37 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def make_decoder(*, refine: str, device: str) -> Callable[[bytes], Decoder]:
-    """Opens stream headers: gist model where needed, refiner unless `refine` is off."""
+def make_decoder(
+    *, refine: str, device: str, max_pixels: int = MAX_PIXELS
+) -> Callable[[bytes], Decoder]:
+    """Opens stream headers: gist model where needed, refiner unless `refine` is off.
+
+    Args:
+        max_pixels: luma samples of a frame, at most; larger ones are a LimitError.
+    """
 
     def open_stream(header_bytes: bytes) -> Decoder:
         header, _ = parse_header(header_bytes)
         model, refiner = models_for(header, refine=refine, device=device)
-        return Decoder(header_bytes, model, refiner, refine)
+        return Decoder(header_bytes, model, refiner, refine, max_pixels=max_pixels)
 
     return open_stream
 
 
 def run_receive(args: argparse.Namespace) -> None:
     """Receive one stream."""
-    common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
+    if args.output is None and args.web is None:
+        raise UsageError("say where to: -o, or --web for a page")
+    if args.output is not None:
+        common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
     if args.keep:
         if Path(args.keep).suffix != ".gist":
             raise UsageError(f"--keep writes the coded stream: name it .gist, not {args.keep!r}")
         common.check_target(args.keep, overwrite=args.overwrite)
-    host, port = parse_address(args.listen)
-
-    def announce(url: str) -> None:
-        print(f"listening: {url}", file=sys.stderr, flush=True)
-
     with contextlib.ExitStack() as files:
-        sinks = [_sink(args.output, args, files)]
-        if args.keep:
-            sinks.append(_sink(args.keep, args, files))
-        summary = asyncio.run(_receive(args, Tee(*sinks), host, port, announce))
+        sinks = [_sink(path, args, files) for path in (args.output, args.keep) if path]
+        work = _receive if args.web is None else _receive_and_show
+        summary = asyncio.run(work(args, sinks))
     common.report(args, summary.to_json(), summary.line())
     if not summary.ended:
         raise GistcastError("the stream broke off before its end")
@@ -226,7 +261,7 @@ def run_receive(args: argparse.Namespace) -> None:
 
 def _sink(path: str, args: argparse.Namespace, files: contextlib.ExitStack) -> ClipSink:
     """Writes the coded stream to a .gist file, decoded frames to any other; whole or not at all."""
-    decoder = make_decoder(refine=args.refine, device=args.device)
+    decoder = make_decoder(refine=args.refine, device=args.device, max_pixels=args.max_pixels)
     if path == "-":
         return VideoSink(decoder, lambda info: VideoWriter(sys.stdout.buffer, info))
     name = files.enter_context(common.whole_file(path))
@@ -235,19 +270,43 @@ def _sink(path: str, args: argparse.Namespace, files: contextlib.ExitStack) -> C
     return VideoSink(decoder, lambda info: VideoWriter(name, info))
 
 
+async def _receive_and_show(args: argparse.Namespace, sinks: Sequence[ClipSink]) -> ReceiveSummary:
+    """As `_receive`, with a page for as long as there is anything to see."""
+    from gistcast.watching import Watching
+
+    def decoder(header: bytes, refine: str) -> Decoder:
+        make = make_decoder(refine=refine, device=args.device, max_pixels=args.max_pixels)
+        return make(header)
+
+    host, port = args.web
+    page = Watching(host, port, decoder, token=args.viewer_token, refine=args.refine)
+    async with page:
+        _say(f"page: {page.url}/")
+        summary = await _receive(args, [page.player, *sinks], page.receiving)
+        await page.played_out()
+    return summary
+
+
 async def _receive(
-    args: argparse.Namespace, sink: ClipSink, host: str, port: int, announce: Callable[[str], None]
+    args: argparse.Namespace,
+    sinks: Sequence[ClipSink],
+    started: Callable[[ReceiveSummary], None] | None = None,
 ) -> ReceiveSummary:
-    settings = ReceiveSettings()
+    sink = Tee(*sinks)
     if args.source is not None:
         patience = _PATIENCE if args.wait is None else args.wait
-        return await view(sink, args.source, settings, token=args.token, patience=patience)
+        return await view(sink, args.source, token=args.token, patience=patience, started=started)
+    host, port = parse_address(args.listen)
     return await receive(
         sink,
-        settings,
         host=host,
         port=port,
         token=args.token,
         wait=args.wait,
-        listening=announce,
+        listening=lambda url: _say(f"listening: {url}"),
+        started=started,
     )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ from gistcast.stream.web.history import History
 from gistcast.stream.web.page import Page, View
 from gistcast.stream.web.player import Player
 from gistcast.stream.web.timeline import Timeline
-from gistcast.stream.web.tracks import VideoPeer
+from gistcast.stream.web.tracks import VideoPeer, Watchers
 
 __all__ = [
     "Choice",
@@ -24,4 +24,5 @@ __all__ = [
     "Timeline",
     "VideoPeer",
     "View",
+    "Watchers",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -14,6 +14,7 @@ from aiortc.mediastreams import MediaStreamError
 from gistcast.codec.errors import CorruptError
 from gistcast.stream.connection import Connection
 from gistcast.stream.link import StreamError
+from gistcast.stream.signalling import RefusedError
 from gistcast.stream.web.timeline import Picture, Timeline
 
 _CLOCK = 90_000  # of video in RTP
@@ -118,3 +119,35 @@ class VideoPeer:
             self._gone.set()
         if state in ("connected", "failed", "closed"):
             self._connected.set()
+
+
+class Watchers:
+    """Those who watch a timeline, so many at most: each costs an encoder.
+
+    Args:
+        timeline, views, loopback: as of `VideoPeer`.
+        most: at once.
+    """
+
+    def __init__(
+        self, timeline: Timeline, views: Sequence[str], *, loopback: bool = True, most: int = 8
+    ) -> None:
+        self._timeline, self._views, self._loopback = timeline, views, loopback
+        self._most = most
+        self._peers: set[VideoPeer] = set()
+
+    def __iter__(self) -> Iterator[VideoPeer]:
+        return iter([peer for peer in self._peers if not peer.closed])
+
+    def add(self) -> VideoPeer:
+        """A peer for one more.
+
+        Raises:
+            RefusedError: there are too many.
+        """
+        self._peers = set(self)
+        if len(self._peers) >= self._most:
+            raise RefusedError(503, "too many watch already", 5)
+        peer = VideoPeer(self._timeline, self._views, loopback=self._loopback)
+        self._peers.add(peer)
+        return peer

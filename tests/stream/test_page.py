@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,10 +22,11 @@ from gistcast.codec.decoder import Decoder
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import decode_video, read_gist
 from gistcast.serving import Service, ServiceSettings
-from gistcast.stream import SendSettings, SourceClip, send
+from gistcast.stream import GistSource, SendSettings, SourceClip, receive, send
 from gistcast.stream.connection import Connection
 from gistcast.stream.signalling import WHEP, WHIP
 from gistcast.stream.web import Choice, Controls, History, Slider, Timeline, VideoPeer
+from gistcast.watching import Watching
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v2"
 SDP = {"Content-Type": "application/sdp"}
@@ -192,18 +194,18 @@ async def test_what_is_served_and_what_is_not() -> None:
 
 async def test_pages_that_watch_are_limited() -> None:
     async with serving() as service:
-        peers = [service._watch() for _ in range(8)]
+        peers = [service._watchers.add() for _ in range(8)]
         with pytest.raises(Exception, match="too many"):
-            service._watch()
+            service._watchers.add()
         await peers[0].close()
-        assert isinstance(service._watch(), VideoPeer)
+        assert isinstance(service._watchers.add(), VideoPeer)
         for peer in service._watchers:
             await peer.close()
 
 
 async def test_a_page_that_sends_video_is_not_decoded() -> None:
     async with serving() as service:
-        there, peer = Connection(), service._watch()
+        there, peer = Connection(), service._watchers.add()
         there.rtc.addTrack(VideoStreamTrack())  # offers to send and to receive
         try:
             await there.take(await peer.answer(await there.offer()), "answer")
@@ -232,6 +234,77 @@ MOVE = """((name, value) => {
   input.value = value;
   for (const kind of ["input", "change"]) input.dispatchEvent(new Event(kind));
 })"""
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[tuple[Watching, list[str]]]:
+    """A receiver's page, and the modes that it opened streams in."""
+    modes: list[str] = []
+
+    def decoder(header: bytes, mode: str) -> Decoder:
+        modes.append(mode)
+        return Decoder(header)
+
+    async with Watching("127.0.0.1", 0, decoder, token="s") as page:
+        yield page, modes
+
+
+async def test_a_receivers_page_asks_for_its_token_and_tells_what_came(coded: bytes) -> None:
+    right = {"Authorization": "Bearer s"}
+    async with watching() as (page, _), aiohttp.ClientSession(page.url) as http:
+        async with http.post(WHEP, data="v=0", headers=SDP) as response:
+            assert response.status == 401
+        async with http.get("/api/live") as response:
+            assert response.status == 401
+        url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        receiving = asyncio.create_task(
+            receive(page.player, listening=url.set_result, started=page.receiving, progress=None)
+        )
+        assert not page._state()["live"]
+        sending = asyncio.create_task(send(GistSource(coded), await url, progress=None))
+        async with http.get("/api/live", headers=right) as response:
+            hello = json.loads(await response.content.readline())
+            assert [view["name"] for view in hello["views"]] == ["gistcast"]
+            assert [control["name"] for control in hello["controls"]] == ["refine"]
+            numbers: list[int] = []
+            while len(numbers) < 2:
+                news = json.loads(await response.content.readline())
+                numbers += [clip["number"] for clip in news["clips"]]
+            assert numbers == [0, 1]
+        summary = await receiving
+        await sending
+        assert summary.ended and page._state()["whole"] == 2
+        begun = asyncio.get_running_loop().time()
+        await page.played_out()
+        assert not page._timeline.ahead
+        assert asyncio.get_running_loop().time() - begun < 5
+
+
+@pytest.mark.skipif(browser.chromium() is None, reason="no Chromium")
+async def test_a_receiver_in_a_browser(coded: bytes, tmp_path: Path) -> None:
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with watching() as (page, modes), browser.browsing(tmp_path) as tab:
+        receiving = asyncio.create_task(
+            receive(page.player, listening=url.set_result, started=page.receiving, progress=None)
+        )
+        sending = asyncio.create_task(send(Endless(coded), await url, progress=None))
+        await tab.open(page.url + "/#token=s")
+        frames = await tab.until(PLAYS)
+        await tab.until(f"{PLAYS} > {frames + 10}")
+        await tab.until("document.getElementById('status').dataset.state == 'live'")
+        assert await tab.ask("document.querySelectorAll('video').length") == 1  # no source
+        assert await tab.ask("document.getElementById('p-psnr').offsetParent === null")
+        assert await tab.ask("document.getElementById('p-rate').offsetParent !== null")
+        await tab.until("document.getElementById('n-kbps').textContent.includes('kbit/s')")
+        await tab.until("document.getElementById('n-viewers').textContent == '1'")
+        await tab.ask("document.querySelector('#c-refine input[value=off]').click()")
+        async with asyncio.timeout(20):
+            while modes[-1] != "off":
+                await asyncio.sleep(0.05)
+        assert not [line for line in tab.log if "exception" in line.lower()]
+        for task in (sending, receiving):
+            task.cancel()
+        await asyncio.gather(sending, receiving, return_exceptions=True)
 
 
 @pytest.mark.skipif(browser.chromium() is None, reason="no Chromium")

@@ -38,6 +38,11 @@ function buildStage() {
   if (source) byId("stage").prepend(source);
 }
 
+function hideWithoutSource() {
+  const known = views.some((view) => view.name === "source");
+  byId("p-psnr").closest("figure").hidden = byId("n-psnr").closest("div").hidden = !known;
+}
+
 async function watch() {
   for (;;) {
     try {
@@ -122,6 +127,7 @@ function take(news) {
     if (!views.length) {
       views = news.views;
       buildStage();
+      hideWithoutSource();
       watch();
     }
     buildControls(news.controls);
