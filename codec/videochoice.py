@@ -26,6 +26,7 @@ Measure = Callable[[Layers], int]
 _QUANTISERS, _CRFS = (10, 59, 76, 92, 108, 125, 141), (4, 30, 40, 48, 56, 62, 65)
 _COARSER = 3.0  # with fewer frames: lower the CRF by so much
 _LOWEST, _HIGHEST, _QUARTER = 4.0, 70.0, 0.25  # CRF, and its steps
+_TOO_FINE = 0.25  # log of bytes over the budget that a CRF counts with which AV1 cannot do
 _SLOPES = (0, 45, 63), (-0.045, -0.045, -0.2)  # of log(bytes) over CRF, until two points are known
 LEAST_SHARE = 0.95  #: of a budget, that a clip uses
 _FULL = 0.955  # share of a budget with which the search ends
@@ -71,6 +72,11 @@ def _polishing(clip: Clip, settings: EncodeSettings) -> int | None:
     return 2 if area <= 96 * 96 else 3 if area <= 128 * 128 else None
 
 
+def _possible(crf: float) -> float:
+    """The nearest CRF that is tried, in quarters."""
+    return round(4 * min(_HIGHEST, max(_LOWEST, crf))) / 4
+
+
 class VideoTrials:
     """Codes one clip as video in different ways, each at most once.
 
@@ -84,7 +90,7 @@ class VideoTrials:
 
     def at(self, kept: int, crf: float) -> VideoTrial | None:
         """The clip with so many frames kept at a CRF (in quarters); None where AV1 cannot."""
-        crf = round(4 * min(_HIGHEST, max(_LOWEST, crf))) / 4
+        crf = _possible(crf)
         if (kept, crf) not in self._known:
             self._known[kept, crf] = self._code(kept, crf)
         return self._known[kept, crf]
@@ -145,9 +151,12 @@ class _Search:
         best: VideoTrial | None = None
         points: list[tuple[float, float]] = []  # CRF, log of bytes over the budget
         for _ in range(self._tries):
+            crf = _possible(crf)
             trial = self._trials.at(kept, crf)
-            if trial is None:
-                return best
+            if trial is None:  # lossless, for which the format has no words: too fine
+                points.append((crf, _TOO_FINE))
+                crf = _next_crf(points)
+                continue
             size = self._measure(trial.layers)
             if trial.distortion * (size / self._budget) ** _POWER > rival:
                 return best
@@ -178,7 +187,7 @@ def _next_crf(points: Sequence[tuple[float, float]]) -> float:
         slope = min(slope / 3, max(slope * 2, (size - points[-2][1]) / (at - points[-2][0])))
     step = (target - size) / slope
     crf = at + math.copysign(max(_QUARTER, abs(step)), step)
-    return min(_HIGHEST, max(_LOWEST, round(4 * crf) / 4))
+    return _possible(crf)
 
 
 class Choice:
