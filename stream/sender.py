@@ -115,6 +115,11 @@ class _Coded:
     captured: float
 
 
+def coding_thread() -> ThreadPoolExecutor:
+    """The thread in which a source is read and coded."""
+    return ThreadPoolExecutor(1, thread_name_prefix="gistcast-encode")
+
+
 class Sender:
     """Sends one source over one link.
 
@@ -122,14 +127,24 @@ class Sender:
         link: to the receiver; stays open.
         source: the clips.
         settings: pacing and protection.
+        worker: one thread to read and code in, for a source that outlives this sender; None: one
+            of its own.
     """
 
-    def __init__(self, link: Link, source: ClipSource, settings: SendSettings) -> None:
+    def __init__(
+        self,
+        link: Link,
+        source: ClipSource,
+        settings: SendSettings,
+        *,
+        worker: ThreadPoolExecutor | None = None,
+    ) -> None:
         self.summary = SendSummary()
         self._link, self._source, self._settings = link, source, settings
         self._coded: asyncio.Queue[_Coded | None] = asyncio.Queue(maxsize=2)
         self._reported = asyncio.Event()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="gistcast-encode")
+        self._owned = coding_thread() if worker is None else None
+        self._worker = worker or self._owned
         self._loop = asyncio.get_running_loop()
         self._started = self._epoch = self._loop.time()
         self._end: int | None = None  # number of the message that says so
@@ -157,7 +172,8 @@ class Sender:
             for task in (*tasks, attending):
                 task.cancel()
             await asyncio.gather(*tasks, attending, return_exceptions=True)
-            self._worker.shutdown(wait=False, cancel_futures=True)
+            if self._owned is not None:
+                self._owned.shutdown(wait=False, cancel_futures=True)
             self._update()
             self.summary.seconds = round(self._loop.time() - self._started, 3)
         return self.summary

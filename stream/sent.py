@@ -59,7 +59,8 @@ class SendSummary:
         coded_as: clips by the way they were coded, of an encoder that keeps to the clock.
         fits: how the latest clips were fitted, when adapting.
         receiver: the receiver's last report.
-        network: what the emulated network carried, where there was one.
+        links: that it took, one after the other.
+        network: what the emulated network carried, where there was one (the last link's).
     """
 
     clips: int = 0
@@ -77,6 +78,7 @@ class SendSummary:
     coded_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     coded_as: dict[str, int] = field(default_factory=dict)
     fits: deque[Fit] = field(default_factory=lambda: deque(maxlen=_HISTORY))
+    links: int = 1
     receiver: Report | None = None
     network: NetworkSummary | None = None
 

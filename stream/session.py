@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TextIO
 
 from gistcast.stream.link import StreamError
 from gistcast.stream.network import Emulator, Network
 from gistcast.stream.peer import PeerLink
 from gistcast.stream.receiver import ClipSink, Receiver, ReceiveSettings, ReceiveSummary
-from gistcast.stream.sender import ClipSource, Sender, SendSettings
+from gistcast.stream.resume import Continuation, Continued, joined, waits
+from gistcast.stream.sender import ClipSource, Sender, SendSettings, coding_thread
 from gistcast.stream.sent import SendSummary
 from gistcast.stream.signalling import WhipListener, WhipSession, whip_connect
 
@@ -62,6 +65,7 @@ async def send(
     token: str | None = None,
     patience: float = 0.0,
     network: Network | None = None,
+    reconnect: float = 0.0,
     progress: TextIO | None = sys.stderr,
 ) -> SendSummary:
     """Send `source` to the receiver whose WHIP endpoint is `url`.
@@ -73,35 +77,91 @@ async def send(
         token: bearer token, where the endpoint asks for one.
         patience: seconds to wait for the endpoint to appear.
         network: what to emulate between here and there; None: nothing.
+        reconnect: seconds in which a link that was lost is set up anew, to go on with the next
+            clip; 0: the stream is over then.
         progress: where to show progress, if that is a terminal.
 
     Raises:
         UsageError: `url` is no http(s) address.
-        StreamError: no connection, or the receiver went away.
+        StreamError: no connection, or the receiver went away for good.
         GistcastError: whatever the source raises.
     """
-    settings = settings or SendSettings()
-    if network is None:
-        session = await whip_connect(url, token=token, patience=patience)
-        return await _send(session, source, settings, progress)
-    async with Emulator(network) as emulator:
-        session = await whip_connect(url, token=token, patience=patience, emulator=emulator)
-        emulator.connected()
-        summary = await _send(session, source, settings, progress)
-        summary.network = emulator.summary
-        return summary
-
-
-async def _send(
-    session: WhipSession, source: ClipSource, settings: SendSettings, progress: TextIO | None
-) -> SendSummary:
-    """The stream itself; hangs up."""
+    settings, continued = settings or SendSettings(), Continued(source)
+    before: SendSummary | None = None
+    connect = partial(_connect, url, token, network)
+    session = await connect(patience)
+    worker = coding_thread()
     try:
-        sender = Sender(session.link, source, settings)
-        async with progress_line(sender.summary, progress):
-            return await sender.run()
+        while True:
+            sender = Sender(session.whip.link, continued, settings, worker=worker)
+            try:
+                async with session, progress_line(sender.summary, progress):
+                    return _together(before, await sender.run(), session)
+            except StreamError as error:
+                if not reconnect:
+                    raise
+                before = _together(before, sender.summary, session)
+                session = await _connect_again(connect, reconnect, error)
     finally:
-        await session.close()
+        worker.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """A session that this side set up, and the network it passes through; hangs up when left."""
+
+    whip: WhipSession
+    emulator: Emulator | None
+
+    async def __aenter__(self) -> _Session:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.whip.close()
+        if self.emulator is not None:
+            self.emulator.close()
+
+
+async def _connect(
+    url: str, token: str | None, network: Network | None, patience: float
+) -> _Session:
+    emulator = None if network is None else Emulator(network)
+    try:
+        whip = await whip_connect(url, token=token, patience=patience, emulator=emulator)
+    except BaseException:
+        if emulator is not None:
+            emulator.close()
+        raise
+    if emulator is not None:
+        emulator.connected()
+    return _Session(whip, emulator)
+
+
+async def _connect_again(
+    connect: Callable[[float], Awaitable[_Session]], seconds: float, lost: StreamError
+) -> _Session:
+    """A new session in place of one that was lost.
+
+    Raises:
+        StreamError: there was none to be had for so many seconds.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    for wait in waits():
+        await asyncio.sleep(min(wait, max(0.0, until - loop.time())))
+        try:
+            return await connect(0.0)
+        except StreamError as error:
+            if loop.time() >= until:
+                raise StreamError(f"{lost}, and then for {seconds:g} s: {error}") from error
+    raise AssertionError("waits() ends")
+
+
+def _together(before: SendSummary | None, last: SendSummary, session: _Session) -> SendSummary:
+    """The summary of all links so far."""
+    if session.emulator is not None:
+        last.network = session.emulator.summary
+    return last if before is None else joined(before, last)
 
 
 async def receive(
@@ -113,6 +173,7 @@ async def receive(
     token: str | None = None,
     wait: float | None = None,
     listening: Callable[[str], None] | None = None,
+    hold: float = 0.0,
     started: Callable[[ReceiveSummary], None] | None = None,
     progress: TextIO | None = sys.stderr,
 ) -> ReceiveSummary:
@@ -126,7 +187,9 @@ async def receive(
         token: bearer token to ask for.
         wait: seconds to wait for a sender; None waits for ever.
         listening: called with the endpoint's URL once it listens.
-        started: called with the summary, which then grows, once a sender has connected.
+        hold: seconds to wait for a sender that was lost to come back and continue its stream; one
+            that is silent for 3 s makes room for another.
+        started: called with the summary, which then grows, whenever a sender has connected.
         progress: where to show progress, if that is a terminal.
 
     Raises:
@@ -138,10 +201,60 @@ async def receive(
         if listening is not None:
             listening(listener.url)
         link = await listener.accept(wait)
+        if not hold:
+            try:
+                return await _receive(link, sink, settings, started, progress)
+            finally:
+                await link.close()
+        continuation = Continuation(sink)
         try:
-            return await _receive(link, sink, settings, started, progress)
+            receiving = partial(_receive, sink=continuation, settings=settings, started=started)
+            return await _receive_all(listener, link, partial(receiving, progress=progress), hold)
         finally:
-            await link.close()
+            await asyncio.to_thread(continuation.finish)
+
+
+async def _until_replaced(
+    receiving: Awaitable[ReceiveSummary], link: PeerLink, coming: asyncio.Task[PeerLink]
+) -> ReceiveSummary:
+    """Receive from a link that is hung up when the next one has come."""
+
+    async def hang_up() -> None:
+        await asyncio.wait([coming])
+        await link.close()
+
+    hanging = asyncio.create_task(hang_up())
+    try:
+        return await receiving
+    finally:
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+        await link.close()
+
+
+async def _receive_all(
+    listener: WhipListener,
+    link: PeerLink,
+    receiving: Callable[[PeerLink], Awaitable[ReceiveSummary]],
+    hold: float,
+) -> ReceiveSummary:
+    """One link after the other until the stream has ended, or nobody came for `hold` seconds."""
+    total: ReceiveSummary | None = None
+    while True:
+        coming = asyncio.create_task(listener.accept())
+        try:
+            summary = await _until_replaced(receiving(link), link, coming)
+            total = summary if total is None else joined(total, summary)
+        except StreamError:
+            if total is None:
+                raise  # a stream that never began
+        if not total.ended:
+            await asyncio.wait([coming], timeout=hold)
+        if total.ended or not coming.done():
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+            return total
+        link = coming.result()
 
 
 async def view(

@@ -40,6 +40,7 @@ from gistcast.stream.live import SHARE, LiveEncoder
 
 PAGE = "127.0.0.1:8788"  #: of a receiver
 PEER_PIXELS = 640 * 480  #: luma samples of a frame, at most, that is decoded for a peer
+_SILENCE = 8.0  # seconds after which a link is given up for a new one
 _PATIENCE = 10.0  # seconds that a viewer waits for a stream to begin
 
 EPILOG = """examples:
@@ -102,6 +103,13 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="emulate a network on the way, such as loss=5%%,burst=4,delay=40ms,rate=64k,seed=7 "
         '(docs/streaming.md); "" only counts what is on the wire',
     )
+    parser.add_argument(
+        "--reconnect",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to try for a new session when the link is lost (default 60; 0: give up)",
+    )
     parser.add_argument("--token", help="bearer token of the receiver")
     parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the receiver")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -145,6 +153,13 @@ def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--token", help="bearer token: to ask for, or that the relay asks for")
     parser.add_argument("--viewer-token", help="bearer token that the page asks for")
     parser.add_argument("--wait", type=float, help="seconds to wait for a sender or a stream")
+    parser.add_argument(
+        "--hold",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait for a sender that was lost to come back (default 30)",
+    )
     add_refine(parser)
     add_max_pixels(parser)
     common.add_device(parser)
@@ -170,6 +185,7 @@ def _settings(args: argparse.Namespace) -> SendSettings:
         adapt=not args.no_adapt,
         protect=args.protect,
         base_copies=args.base_copies,
+        silence=_SILENCE if args.reconnect else SendSettings.silence,
     )
 
 
@@ -181,6 +197,7 @@ async def _send(args: argparse.Namespace, source: ClipSource) -> SendSummary:
         token=args.token,
         patience=args.wait,
         network=args.network,
+        reconnect=args.reconnect,
     )
 
 
@@ -304,6 +321,7 @@ async def _receive(
         token=args.token,
         wait=args.wait,
         listening=lambda url: _say(f"listening: {url}"),
+        hold=args.hold,
         started=started,
     )
 

@@ -15,6 +15,7 @@ from gistcast.stream.connection import is_loopback
 from gistcast.stream.peer import PeerLink
 from gistcast.stream.relay.relay import Relay
 from gistcast.stream.signalling import (
+    STALE_SECONDS,
     WHEP,
     WHIP,
     Access,
@@ -25,7 +26,6 @@ from gistcast.stream.signalling import (
     SessionLimits,
 )
 
-_STALE_SECONDS = 3.0  # a sender pings every two
 _AGAIN_SECONDS = 1
 #: at most one sender, the one before that is not known to be gone, and some that try
 _SENDERS = SessionLimits(sessions=8, pending=4)
@@ -87,7 +87,7 @@ class RelayServer:
         """A new sender takes the place of one that is silent, of no other."""
         del offer
         present = self._relay.sender
-        if isinstance(present, PeerLink) and present.alive(_STALE_SECONDS):
+        if isinstance(present, PeerLink) and present.alive(STALE_SECONDS):
             raise RefusedError(503, "busy with another sender", _AGAIN_SECONDS)
         return PeerLink(loopback=self._loopback)
 

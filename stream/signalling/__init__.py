@@ -19,11 +19,18 @@ from gistcast.stream.signalling.endpoint import (
     SessionLimits,
 )
 from gistcast.stream.signalling.guard import Access
-from gistcast.stream.signalling.server import WHEP, WHIP, HttpServer, WhipListener
+from gistcast.stream.signalling.server import (
+    STALE_SECONDS,
+    WHEP,
+    WHIP,
+    HttpServer,
+    WhipListener,
+)
 
 __all__ = [
     "CONNECT_SECONDS",
     "MAX_SDP",
+    "STALE_SECONDS",
     "WHEP",
     "WHIP",
     "Access",

@@ -18,12 +18,14 @@ from gistcast.stream.signalling.endpoint import (
     MAX_SDP,
     Endpoint,
     Peer,
+    RefusedError,
     SessionLimits,
 )
 from gistcast.stream.signalling.guard import Access, doorkeeper
 
 WHIP, WHEP = "/whip", "/whep"
 MAX_CONNECTIONS = 512  #: to the HTTP server at once; further ones are hung up on
+STALE_SECONDS = 3.0  #: without a word, after which a sender may be replaced: it pings every two
 IDLE_SECONDS = 10.0  #: that a connection may take for a request's header, or pause between requests
 _LOOK_SECONDS = 1.0
 _MAX_LINE, _MAX_FIELD, _MAX_HEADERS = 4096, 8190, 64  # bytes, bytes, header fields of a request
@@ -132,7 +134,8 @@ class HttpServer:
 
 
 class WhipListener:
-    """A WHIP endpoint where one sender at a time can announce itself.
+    """A WHIP endpoint where one sender at a time can announce itself. One that is silent may be
+    replaced by the next, which then is another session.
 
         async with WhipListener("127.0.0.1", 0) as listener:
             link = await listener.accept()
@@ -154,10 +157,12 @@ class WhipListener:
         self.url = ""
         self._loopback = is_loopback(host)
         access = Access(token, loopback=self._loopback)
-        limits = SessionLimits(sessions=1, connect_seconds=connect_seconds)
+        limits = SessionLimits(sessions=4, connect_seconds=connect_seconds)
         self.endpoint = Endpoint(WHIP, self._make_peer, self._offer, access=access, limits=limits)
         self._server = HttpServer(host, port, access, self.endpoint.routes())
         self._offered: asyncio.Queue[PeerLink] = asyncio.Queue()
+        self._present: PeerLink | None = None
+        self._connected = False  # the one that is present
 
     async def __aenter__(self) -> WhipListener:
         await self._server.__aenter__()
@@ -189,9 +194,20 @@ class WhipListener:
 
     def _make_peer(self, offer: str) -> PeerLink:
         del offer
-        return PeerLink(loopback=self._loopback)
+        if self._busy():
+            raise RefusedError(503, "busy with another sender", 1)
+        self._present, self._connected = PeerLink(loopback=self._loopback), False
+        return self._present
+
+    def _busy(self) -> bool:
+        """Whether there is a sender that connects or is heard of."""
+        present = self._present
+        if present is None or present.closed:
+            return False
+        return not self._connected or present.alive(STALE_SECONDS)
 
     async def _offer(self, peer: Peer) -> None:
         assert isinstance(peer, PeerLink)
+        self._connected |= peer is self._present
         self._offered.put_nowait(peer)
         await peer.gone()
