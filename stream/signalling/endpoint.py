@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,14 +74,17 @@ class RefusedError(Exception):
 class SessionLimits:
     """Attributes:
     sessions: at once; beyond that 503.
-    pending: of these, not connected yet.
+    pending: of these, not connected yet. When all such places are taken, an address that holds
+        fewer of them than another gets one of its.
     connect_seconds: time a session has to connect.
+    pressed_seconds: the same while others wait for its place.
     per_second, burst: offers from one address; beyond that 429.
     """
 
     sessions: int = 256
     pending: int = 64
     connect_seconds: float = CONNECT_SECONDS
+    pressed_seconds: float = 10.0
     per_second: float = 20.0
     burst: int = 128
 
@@ -88,6 +92,8 @@ class SessionLimits:
 @dataclass
 class _Session:
     etag: str
+    address: str
+    begun: float
     peer: Peer | None = None
     ufrag: str = ""
     open: bool = False
@@ -148,11 +154,14 @@ class Endpoint:
         if request.content_type != SDP:
             headers = {"Accept-Post": SDP}
             return web.Response(status=415, text=f"send the offer as {SDP}\n", headers=headers)
-        session = _Session(f'"{secrets.token_urlsafe(8)}"')
+        address, now = request.remote or "", asyncio.get_running_loop().time()
+        session = _Session(f'"{secrets.token_urlsafe(8)}"', address, now)
         name = secrets.token_urlsafe(16)
         try:
-            self._check_room(request.remote or "")
+            given_up = self._check_room(address, now)
             self._sessions[name] = session  # counts from here on
+            if given_up is not None:
+                await self._forget(given_up)
             peer, answer = await self._answer(request, session)
         except RefusedError as refusal:
             await self._forget(name)
@@ -167,12 +176,35 @@ class Endpoint:
         headers = {"Location": f"{self._path}/{name}", "ETag": session.etag, **_ACCEPT_PATCH}
         return web.Response(status=201, text=answer, content_type=SDP, headers=headers)
 
-    def _check_room(self, address: str) -> None:
+    def _check_room(self, address: str, now: float) -> str | None:
+        """The name of a session whose place is to be given up; None: there is another one.
+
+        Raises:
+            RefusedError: there is no room.
+        """
         if not self._rate.allows(address):
             raise RefusedError(429, "too many offers", _RETRY_SECONDS)
-        pending = sum(not session.open for session in self._sessions.values())
-        if len(self._sessions) >= self._limits.sessions or pending >= self._limits.pending:
+        pending = {name: one for name, one in self._sessions.items() if not one.open}
+        given_up = None
+        if len(pending) >= self._limits.pending:
+            given_up = self._superfluous(pending, address, now)
+        full = len(self._sessions) - (given_up is not None) >= self._limits.sessions
+        if full or (given_up is None and len(pending) >= self._limits.pending):
             raise RefusedError(503, "no room for another session", _RETRY_SECONDS)
+        return given_up
+
+    def _superfluous(self, pending: Mapping[str, _Session], address: str, now: float) -> str | None:
+        """Which of the sessions that are not connected yet makes room for one from `address`: the
+        oldest of whoever holds most of them, and two more; or one that has had its time."""
+        answered = {name: one for name, one in pending.items() if one.task is not None}
+        if not answered:
+            return None
+        held = Counter(one.address for one in pending.values())
+        oldest = min(answered, key=lambda name: answered[name].begun)
+        if now - answered[oldest].begun > self._limits.pressed_seconds:
+            return oldest
+        name = min(answered, key=lambda n: (-held[answered[n].address], answered[n].begun))
+        return name if held[answered[name].address] > held[address] + 1 else None
 
     async def _answer(self, request: web.Request, session: _Session) -> tuple[Peer, str]:
         try:

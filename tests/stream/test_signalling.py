@@ -161,6 +161,56 @@ async def test_sessions_that_do_not_connect_are_limited_and_forgotten() -> None:
             await link.close()
 
 
+async def offered(url: str, offer: str, address: str = "127.0.0.1") -> int:
+    """The answer's status to an offer that comes from a loopback address."""
+    connector = aiohttp.TCPConnector(local_addr=(address, 0))
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        http.post(url, data=offer, headers=SDP) as response,
+    ):
+        return response.status
+
+
+async def test_who_floods_leaves_room_for_others() -> None:
+    async with serving(limits=SessionLimits(pending=6)) as (endpoint, url):
+        link = PeerLink()
+        offer = await link.offer()
+        flood = [await offered(url, offer, f"127.0.0.{2 + n % 2}") for n in range(10)]
+        assert flood == [201] * 6 + [503] * 4  # three places each
+        assert [await offered(url, offer) for _ in range(4)] == [201, 201, 503, 503]
+        assert len(endpoint) == 6  # two places each, and nobody gains by asking again
+        again = [await offered(url, offer, f"127.0.0.{2 + n % 2}") for n in range(4)]
+        assert again == [503] * 4
+        await link.close()
+
+
+async def test_a_viewer_connects_while_the_places_are_flooded() -> None:
+    async with serving(limits=SessionLimits(pending=4)) as (endpoint, url):
+        idle = PeerLink()
+        offer = await idle.offer()
+        assert [await offered(url, offer, "127.0.0.2") for _ in range(5)] == [201] * 4 + [503]
+        session = await whip_connect(url)
+        assert sum(one.open for one in endpoint._sessions.values()) == 1
+        await session.close()
+        await idle.close()
+
+
+async def test_places_that_others_wait_for_are_held_for_less_long() -> None:
+    limits = SessionLimits(pending=2, pressed_seconds=0.5)
+    async with serving(limits=limits) as (endpoint, url):
+        link = PeerLink()
+        offer = await link.offer()
+        addresses = [f"127.0.0.{n}" for n in (2, 3, 4)]
+        first = [await offered(url, offer, address) for address in addresses]
+        assert first == [201, 201, 503]
+        await asyncio.sleep(0.6)
+        assert len(endpoint) == 2  # nobody asked for them
+        assert await offered(url, offer, "127.0.0.4") == 201
+        assert len(endpoint) == 2
+        assert "127.0.0.4" in [one.address for one in endpoint._sessions.values()]
+        await link.close()
+
+
 async def test_too_many_offers_from_one_address() -> None:
     async with serving(limits=SessionLimits(per_second=0.001, burst=2)) as (_, url):
         answers = [await status("POST", url, SDP, "v=0") for _ in range(3)]
