@@ -238,7 +238,7 @@ class Encoder:
         """The best within the bytes of a residual."""
         budget, trial = measure(plain.layers), plain
         if self.settings.preset == "slow":
-            trial = within_budget(trials, budget, measure, plain.quantiser)
+            trial = within_budget(trials, budget, measure, "slow", plain.quantiser)
         return choice.within(trials, trial, budget, least=0) if choice else trial
 
     def _within(
@@ -253,5 +253,5 @@ class Encoder:
             if video is not None:
                 return video
             guess = near.quantiser
-        trial = within_budget(trials, budget, measure, guess)
+        trial = within_budget(trials, budget, measure, preset, guess)
         return choice.within(trials, trial, budget) if choice else trial

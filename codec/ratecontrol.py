@@ -29,8 +29,7 @@ TYPICAL = 110  #: quantiser at which the camera's motion is weighed for a qualit
 #: Tried when a budget is not used up: quantisers finer by so many, with this lambda.
 _FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
 _FULL = 0.975  # share of a budget that counts as used up
-_FURTHER = ((-3, 0.1), (-6, 0.08), (3, 0.17), (6, 0.21))  # as _FILL: what is weighed at leisure
-_SMALL = 96 * 96  # samples of a frame up to which preset medium has the time, too
+_SLOW = ((-3, 0.1), (-6, 0.08), (3, 0.17), (6, 0.21))  # as _FILL: what the slow preset tries
 
 _NEAR, _NEAR_TRIALS = 0.3, 3  # near a budget: within this logarithm of it, after so many trials
 _BYTES_SLOPE = 0.042  # of log(bytes) over the quantiser, about
@@ -73,12 +72,6 @@ class Trials:
         self._known: dict[tuple[int, float], Trial] = {}
         self._recent: OrderedDict[tuple[int, float], Chosen] = OrderedDict()
         self._room = 4 if clip.frames * clip.height * clip.width < 8 << 20 else 1
-
-    @property
-    def leisure(self) -> bool:
-        """Whether there is time to weigh further lambdas: with preset slow, and in small frames."""
-        small = self._clip.height * self._clip.width <= _SMALL
-        return self._settings.preset == "slow" or (self._settings.preset == "medium" and small)
 
     def settle(self, quantiser: int) -> None:
         """Decide, at a quantiser, whether the camera's motion is worth its bytes."""
@@ -190,7 +183,7 @@ def near_budget(trials: Trials, budget: int, measure: Measure, guess: int) -> Tr
     return trial
 
 
-def within_budget(trials: Trials, budget: int, measure: Measure, guess: int) -> Trial:
+def within_budget(trials: Trials, budget: int, measure: Measure, preset: str, guess: int) -> Trial:
     """The best residual whose clip has at most `budget` bytes.
 
     Args:
@@ -205,10 +198,10 @@ def within_budget(trials: Trials, budget: int, measure: Measure, guess: int) -> 
     fit.fill(quantiser)
     if fit.best is None:
         raise UsageError(f"{budget} bytes are too few for this clip")
-    if not trials.leisure:
+    if preset != "slow":
         return fit.best
     rivals = [fit.best]
-    for finer, weight in _FURTHER:  # other lambdas, each at the step that fills the budget
+    for finer, weight in _SLOW:  # other lambdas, each at the step that fills the budget
         other = _Fit(trials, budget, measure)
         for shift in range(-2, 3):
             other.fits(quantiser - finer + shift, weight)
