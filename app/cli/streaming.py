@@ -8,6 +8,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from gistcast.api import load_model, models_for
@@ -16,10 +17,10 @@ from gistcast.cli.decode import add_refine
 from gistcast.cli.encode import add_settings, described, settings_of
 from gistcast.codec.clip import MAX_PIXELS
 from gistcast.codec.decoder import Decoder
-from gistcast.codec.encoder import Encoder
+from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.codec.header import parse_header
-from gistcast.codec.media import VideoReader, VideoWriter, read_clips
+from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter, read_clips
 from gistcast.stream import (
     ClipSink,
     ClipSource,
@@ -257,6 +258,12 @@ def make_decoder(
     return open_stream
 
 
+def load_decoder(*, refine: str, device: str) -> None:
+    """Load what drawing takes, seconds with stage 2, before there is a stream to keep up with."""
+    anything = Encoder(VideoInfo(16, 16, Fraction(25)), EncodeSettings()).header
+    make_decoder(refine=refine, device=device)(anything)
+
+
 def run_receive(args: argparse.Namespace) -> None:
     """Receive one stream."""
     if args.output is None and args.web is None:
@@ -267,6 +274,8 @@ def run_receive(args: argparse.Namespace) -> None:
         if Path(args.keep).suffix != ".gist":
             raise UsageError(f"--keep writes the coded stream: name it .gist, not {args.keep!r}")
         common.check_target(args.keep, overwrite=args.overwrite)
+    if args.web is not None or Path(args.output).suffix != ".gist":
+        load_decoder(refine=args.refine, device=args.device)
     with contextlib.ExitStack() as files:
         sinks = [_sink(path, args, files) for path in (args.output, args.keep) if path]
         work = _receive if args.web is None else _receive_and_show

@@ -17,7 +17,7 @@ import time
 from fractions import Fraction
 
 from gistcast.cli import common
-from gistcast.cli.streaming import make_decoder
+from gistcast.cli.streaming import load_decoder, make_decoder
 from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.media import Frame, VideoInfo, VideoReader, read_clips
 from gistcast.stream import (
@@ -93,6 +93,7 @@ def main() -> None:
             frames += list(reader)
     for case in args.case or CASES:
         encoder = make_encoder(args, case)
+        load_decoder(refine=case[2], device="cpu")
         passing = passage(frames, encoder, case[0], case[2])
         sent, received = virtual.run(passing, charge=True)
         told = sent.to_json() | received.to_json()
