@@ -21,4 +21,4 @@ __all__ = [
     "encode",
     "open",
 ]
-__version__ = "0.4.0"
+__version__ = "0.5.0"
