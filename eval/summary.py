@@ -161,7 +161,7 @@ def _table(
 ) -> dict[str, Any]:
     higher = metric in HIGHER_IS_BETTER
     parts = hull_rows(rows)
-    hulls = {name: hull(some, metric, budgets) for name, some in parts.items()}
+    hulls = {name: hull(some, metric, budgets) for name, some in parts.items() if some}
     arms, single = _our_arms(rows)
     ours = {f"{OURS} {arm}": hull(_of(rows, OURS, arm), metric, budgets) for arm in arms}
     matched = [row for row in rows if row["codec"] != OURS and not real_time(row)]
