@@ -26,6 +26,7 @@ from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import LATENT, TEXT, VIDEO, Packet
 from gistcast.codec.protocol import FloatPlanes, GistModel
 from gistcast.codec.ratecontrol import (
+    TYPICAL,
     Bucket,
     Trial,
     Trials,
@@ -40,8 +41,7 @@ from gistcast.codec.videochoice import Choice
 __all__ = ["LAYER_SETS", "PRESETS", "TOOLS", "EncodeSettings", "Encoder"]
 
 _DEFAULT_QUALITY = 50.0
-_LEAST_LIMIT = 128  # bytes
-_FIRST_GUESS = 110  # quantiser that the search of the first clip begins with
+LEAST_LIMIT = 128  #: bytes that any clip can be coded with
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Encoder:
         self.header = self._header.to_bytes()
         self._number = 0
         self._pts = 0
-        self._guess = _FIRST_GUESS
+        self._guess = TYPICAL
         rate = self.settings.bitrate
         self._bucket = Bucket(rate / 8) if rate is not None else None
 
@@ -110,7 +110,7 @@ class Encoder:
         seconds = clip.frames / float(self._header.fps)
         budget = self._bucket.budget(seconds) if self._bucket else self.settings.clip_bytes
         if budget is not None and limit is not None:
-            budget = min(budget, max(limit, _LEAST_LIMIT))
+            budget = min(budget, max(limit, LEAST_LIMIT))
         layers = self._layers(clip, budget)
         packets = self._packets(clip, layers)
         if self._bucket:

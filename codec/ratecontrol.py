@@ -24,7 +24,8 @@ from gistcast.codec.tables import load_tables
 #: lambda of the rate-distortion choice, in squared steps a bit
 RDO_WEIGHT = 0.13
 
-TYPICAL = 110  #: quantiser at which the camera's motion is weighed for a quality
+_COARSEST, _PER_QUALITY = 174, 1.64  # quantiser of quality 0, and of each step less
+TYPICAL = 110  #: quantiser that a search begins with, and motion is weighed at for a quality
 
 #: Tried when a budget is not used up: quantisers finer by so many, with this lambda.
 _FILL = ((0, 0.12), (0, 0.11), (1, 0.14), (0, 0.1), (1, 0.16), (2, 0.18), (0, 0.08), (0, 0.06))
@@ -32,14 +33,19 @@ _FULL = 0.975  # share of a budget that counts as used up
 _SLOW = ((-3, 0.1), (-6, 0.08), (3, 0.17), (6, 0.21))  # as _FILL: what the slow preset tries
 
 _NEAR, _NEAR_TRIALS = 0.3, 3  # near a budget: within this logarithm of it, after so many trials
-_BYTES_SLOPE = 0.042  # of log(bytes) over the quantiser, about
+BYTES_SLOPE = 0.042  #: of log(bytes) over the quantiser, about
 
 Measure = Callable[[Layers], int]  #: bytes of a clip with these residual layers
 
 
 def quality_to_quantiser(quality: float) -> int:
     """0..100 -> quantiser index, coarsest first."""
-    return round(174 - 1.64 * quality)
+    return round(_COARSEST - _PER_QUALITY * quality)
+
+
+def quantiser_to_quality(quantiser: float) -> float:
+    """The counterpart of `quality_to_quantiser`; outside 0..100 for what that never gives."""
+    return (_COARSEST - quantiser) / _PER_QUALITY
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ def near_budget(trials: Trials, budget: int, measure: Measure, guess: int) -> Tr
     trial = trials.at(guess)
     for _ in range(_NEAR_TRIALS):
         excess = math.log(measure(trial.layers) / budget)
-        finer = round(excess / _BYTES_SLOPE)
+        finer = round(excess / BYTES_SLOPE)
         if abs(excess) < _NEAR or not 0 <= trial.quantiser + finer < QUANTISERS:
             break
         trial = trials.at(trial.quantiser + finer)

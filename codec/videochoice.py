@@ -89,8 +89,7 @@ class VideoTrials:
         self._known: dict[tuple[int, float], VideoTrial | None] = {}
 
     def at(self, kept: int, crf: float) -> VideoTrial | None:
-        """The clip with so many frames kept at a CRF (in quarters); None where AV1 cannot."""
-        crf = _possible(crf)
+        """The clip with so many frames kept at a possible CRF; None where AV1 cannot."""
         if (kept, crf) not in self._known:
             self._known[kept, crf] = self._code(kept, crf)
         return self._known[kept, crf]

@@ -18,25 +18,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gistcast.codec.clip import Clip
-from gistcast.codec.encoder import Encoder
+from gistcast.codec.encoder import LEAST_LIMIT, Encoder
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import RESIDUAL, Packet
 from gistcast.codec.protocol import GistModel
-from gistcast.codec.ratecontrol import Bucket
+from gistcast.codec.ratecontrol import (
+    BYTES_SLOPE,
+    TYPICAL,
+    Bucket,
+    quality_to_quantiser,
+    quantiser_to_quality,
+)
 from gistcast.codec.settings import PRESETS, EncodeSettings
 
 #: Share of a clip's duration that coding it may take: of 8 frames at 25 a second, 107 ms.
 SHARE = 1 / 3
 
 _PATIENCE, _LONGEST = 8, 128  # clips that went well before more is tried; the same after failures
-_FIRST, _COARSEST = 110, 174  # quantisers: of the first clip; of quality 0
-_QUALITIES = 1.64  # quantisers of one step of quality
-_SLOPE = 0.042  # of log(bytes) over the quantiser, about
 _FULL = 0.97  # share of a budget that is aimed at
 _LEAST_SHARE = 0.5  # of its own bytes, that a clip gets although those before took more
 _MOST = 2.0  # budgets that a clip takes, whatever it shows: then its last layers stay behind
-_LEAST = 128  # bytes that any clip can be coded with
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class LiveEncoder:
         rate = settings.bitrate
         self._bucket = Bucket(rate / 8) if rate is not None else None
         self._encoder = Encoder(info, replace(settings, bitrate=None), model)
-        self._quantiser = float(_FIRST)
+        self._quantiser = float(TYPICAL)
 
     @property
     def header(self) -> bytes:
@@ -197,7 +199,7 @@ class LiveEncoder:
         if self._bucket is None or rate is None:
             return None
         budget = max(self._bucket.budget(seconds), int(_LEAST_SHARE * rate * seconds / 8))
-        return budget if limit is None else min(budget, max(limit, _LEAST))
+        return budget if limit is None else min(budget, max(limit, LEAST_LIMIT))
 
     def _size(self, packets: Sequence[Packet]) -> int:
         return sum(len(packet.to_bytes(self.header)) for packet in packets)
@@ -216,7 +218,7 @@ class LiveEncoder:
             return settings
         if way.searches:
             return replace(settings, bitrate=None, clip_bytes=budget)
-        quality = (_COARSEST - self._quantiser) / _QUALITIES
+        quality = min(100.0, max(0.0, quantiser_to_quality(self._quantiser)))
         return replace(settings, bitrate=None, quality=quality)
 
     def _aim(self, packets: Sequence[Packet], size: int, budget: int) -> None:
@@ -224,6 +226,6 @@ class LiveEncoder:
         bases = [packet for packet in packets if packet.layer == RESIDUAL]
         if not bases:
             return
-        finer = math.log(_FULL * budget / size) / _SLOPE
-        finest = _COARSEST - 100 * _QUALITIES
-        self._quantiser = min(_COARSEST, max(finest, bases[0].payload[0] - finer))
+        finer = math.log(_FULL * budget / size) / BYTES_SLOPE
+        coarsest, finest = quality_to_quantiser(0), quality_to_quantiser(100)
+        self._quantiser = min(coarsest, max(finest, bases[0].payload[0] - finer))
