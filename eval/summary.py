@@ -273,13 +273,11 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
         ours = [ln for ln in table["lines"] if ln["name"].startswith(OURS)]
         best = pick((ln["values"][at] for ln in ours if ln["values"][at] is not None), default=None)
         theirs = {ln["name"]: ln["values"] for ln in table["lines"] if not ln["read"]}
+        hulls = {"standard codecs at their best": ALL_VARIANTS, "at full frame rate": FULL_RATE}
+        hull_figures = ((what, theirs[hull][at]) for what, hull in hulls.items() if hull in theirs)
         figures = [
             f"{what} {value:.{digits}f}"
-            for what, value in (
-                ("gistcast", best),
-                ("standard codecs at their best", (theirs[ALL_VARIANTS] or [None] * (at + 1))[at]),
-                ("at full frame rate", (theirs[FULL_RATE] or [None] * (at + 1))[at]),
-            )
+            for what, value in (("gistcast", best), *hull_figures)
             if value is not None
         ]
         lines.append(f"  {name}: {', '.join(figures)}")
