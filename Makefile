@@ -21,8 +21,9 @@ $(VENV)/.installed: pyproject.toml
 demo: install
 	$(BIN)/gistcast demo -o out/demo
 
+# a process for each of CI's two cores, each with one thread of its own
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
@@ -30,7 +31,7 @@ check: install
 	rm -rf .types && mkdir -p .types/gistcast
 	ln -s $(CURDIR)/app/* $(foreach d,codec models stream eval,$(CURDIR)/$(d)) .types/gistcast/
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info
