@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import shlex
 import sys
@@ -91,6 +92,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "and a busy machine disturbs nothing",
     )  # fmt: skip
     parser.add_argument("--label", help="what to call the source in the table")
+    parser.add_argument(
+        "--revision", metavar="TEXT", help="kept with every row: of what it was measured"
+    )
     add_refine(parser)
     common.add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the results on stdout, too")
@@ -137,7 +141,7 @@ class _Bench:
     """The source, and how to send it."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from gistcast.rendered import TimelineScores
+        from gistcast.scores import TimelineScores
 
         self.args = args
         self.frames: list[Frame] = []
@@ -148,7 +152,7 @@ class _Bench:
             raise UsageError("the inputs have no frames")
         self.reference = np.concatenate([clip_to_rgb(stack([f])) for f in self.frames])
         self.info = VideoInfo(args.size[0], args.size[1], args.fps)
-        self._rates: dict[tuple[str, int], int] = {}
+        self.told: dict[tuple[str, int], int] = {}  #: what a rival is told, by codec and rate
         self._decoders: dict[str, RememberingDecoder] = {}
         self._scores = TimelineScores(self.reference)
 
@@ -160,7 +164,7 @@ class _Bench:
         network = parse_network(spec)
         if arm.codec in _RIVALS:
             patience = self.args.playout + _STRAGGLERS
-            told = self._told(arm.codec, rate)
+            told = self.rate_to_tell(arm.codec, rate)
             work = pass_track(
                 arm.codec, self.frames, self.args.fps, told, network, patience=patience
             )
@@ -195,12 +199,13 @@ class _Bench:
             return asyncio.run(work)
         return virtual.run(work, charge=True)
 
-    def _told(self, codec: str, rate: int) -> int:
+    def rate_to_tell(self, codec: str, rate: int) -> int:
+        """What a rival's encoder is told so that it spends `rate`."""
         from gistcast.stream.rivals import calibrate
 
-        if (codec, rate) not in self._rates:
-            self._rates[codec, rate] = calibrate(codec, self.frames, self.args.fps, rate)
-        return self._rates[codec, rate]
+        if (codec, rate) not in self.told:
+            self.told[codec, rate] = calibrate(codec, self.frames, self.args.fps, rate)
+        return self.told[codec, rate]
 
     def _source(self, arm: _Arm, rate: int) -> ClipSource:
         settings = EncodeSettings(
@@ -219,7 +224,8 @@ class _Bench:
         """The source coded beforehand, kept in the folder of the results."""
         without = "+".join(sorted(settings.without))
         kept = f"{settings.bitrate:g}-{settings.latent}-{without}-{settings.preset}"
-        path: Path = self.args.output / f"{kept}-{settings.clip_frames}.gist"
+        source = hashlib.sha256(self.reference.tobytes()).hexdigest()[:8]
+        path: Path = self.args.output / f"{kept}-{settings.clip_frames}-{source}.gist"
         if not path.exists():
             encoder = Encoder(self.info, settings, load_model(settings, self.args.device))
             clips = list(read_clips(self.frames, self.args.clip))
@@ -276,28 +282,62 @@ def run(args: argparse.Namespace) -> None:
     path = args.output / "results.json"
     rows = _kept(path, _settings(args, bench))
     cases = [(a, r, n) for n in networks for r in args.rates for a in arms]
+    bench.told |= _told_before(rows)
     done = {(row["codec"], row["rate"], row["network"]) for row in rows}
     open_cases = [c for c in cases if (c[0].name, c[1], c[2]) not in done]
     for arm, rate, spec in tqdm(open_cases, unit="run", disable=not sys.stderr.isatty()):
-        row = {
-            "codec": arm.name,
-            "clip": args.label or "+".join(Path(p).stem for p in args.inputs),
-            "network": spec,
-            "rate": rate,
-            "kbps_target": rate / 1000,
-        }
         try:
-            passage = bench.send(arm, rate, spec)
+            rows.append(_row(args, bench, (arm, rate, spec), rows))
         except StreamError as error:  # the others are not to wait for somebody to look
             print(f"{arm.name}, {rate}, {spec}: {error}", file=sys.stderr)
             continue
-        rows.append(row | bench.score(passage))
         _write(path, _settings(args, bench), rows)
     shown = [r for r in rows if (r["codec"], r["rate"], r["network"]) in set(_keys(cases))]
     if args.json:
         print(json.dumps({"settings": _settings(args, bench), "rows": shown}))
     else:
         print("\n".join(table(rows)), file=sys.stderr)
+
+
+def _row(
+    args: argparse.Namespace,
+    bench: _Bench,
+    case: tuple[_Arm, int, str],
+    rows: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Measure one case; `rows` are known already."""
+    arm, rate, spec = case
+    row = {
+        "codec": arm.name,
+        "clip": args.label or "+".join(Path(p).stem for p in args.inputs),
+        "network": spec,
+        "rate": rate,
+        "kbps_target": rate / 1000,
+    }
+    if args.revision is not None:
+        row["revision"] = args.revision
+    if arm.codec in _RIVALS:
+        twin = _twin(rows, arm, bench.rate_to_tell(arm.codec, rate), spec)
+        if twin is not None:
+            notes = {"passage_of_rate": twin["rate"]} | twin["notes"]
+            return row | {k: v for k, v in twin.items() if k not in row} | {"notes": notes}
+    return row | bench.score(bench.send(arm, rate, spec))
+
+
+def _told_before(rows: list[dict[str, Any]]) -> dict[tuple[str, int], int]:
+    """What rivals were told in an earlier run, by codec and rate."""
+    tracks = [row for row in rows if row["codec"] in _RIVALS and "told_rate" in row["notes"]]
+    return {(row["codec"], row["rate"]): row["notes"]["told_rate"] for row in tracks}
+
+
+def _twin(rows: list[dict[str, Any]], arm: _Arm, told: int, spec: str) -> dict[str, Any] | None:
+    """The row of a rival that was told the same for another rate, which makes it the same
+    passage: VP8's quantiser ends, and then it does not matter how much less is asked for."""
+    for row in rows:
+        same = row["codec"] == arm.name and row["network"] == spec
+        if same and row["notes"].get("told_rate") == told:
+            return row
+    return None
 
 
 def _keys(cases: list[tuple[_Arm, int, str]]) -> Iterator[tuple[str, int, str]]:
