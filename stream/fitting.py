@@ -96,6 +96,12 @@ def fit_clip(
         count -= 1
 
 
+def withheld(fitted: Fitted) -> Fitted:
+    """The announcement of a clip alone: its layers have their names and are missing."""
+    nothing = ClipMessages(b"", [], [], 0, 0, fitted.messages.layers, 0)
+    return Fitted((), nothing, 0, _MARKER + MESSAGE_HEADERS)
+
+
 def _cut(packets: Sequence[Packet], header: bytes, protection: Protection) -> Fitted:
     cut = cut_clip(packets, header, protect=protection.parity)
     marker = _MARKER + len(cut.inline)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 _FIRST_WAIT = 0.25  # seconds, before any round trip is known
 _LEAST_WAIT, _MOST_WAIT = 0.05, 1.0  # seconds of quiet behind which is asked
-_HURRIED_WAIT = 0.1  # seconds, on a link that is known to lose, whatever its round trip
+_HURRIED_WAIT = 0.1  # seconds, on a link that is known to lose, or gave no answer in its time
+_LONG = 0.2  # seconds of a round trip: one question goes ahead, for there is time for one repair
 _GRADUAL = 4  # questions without an answer, until the wait has doubled
 _QUEUE = 0.15  # seconds of it: what is late is waiting, not lost
 _PATIENCE = 1.25  # round trips, at least
@@ -39,10 +40,13 @@ class Flight:
         self.bytes = 0  #: under way
         self.round_trip = 0.0  #: seconds, smoothed; 0: not known
         self.least = float("inf")  #: seconds, the shortest round trip
-        self.queue = 0.0  #: seconds that the newest that arrived took longer than that
+        self.queue = 0.0  #: seconds that the two newest that arrived both took longer than that
         self._deviation = 0.0
+        self._before = float("inf")  # the round trip measured before the newest
         self._under_way: dict[int, _UnderWay] = {}
         self._stirred = 0.0  # when anything was sent or heard
+        self._newest = 0.0  # when the newest was sent that matters
+        self._questioned = 0.0  # when the newest that asks was
         self._asked = 0  # times, without an answer
 
     def __contains__(self, number: int) -> bool:
@@ -53,8 +57,12 @@ class Flight:
         """A message of `size` bytes, headers included, left; one that `asks` matters to nobody."""
         self._under_way[number] = _UnderWay(size, now, asks)
         self.bytes += size
-        self._asked += asks
         self._stirred = now
+        if asks:
+            self._asked += 1
+            self._questioned = now
+        else:
+            self._newest = now
 
     def arrived(self, numbers: Iterable[int], timed: int | None, now: float) -> None:
         """Messages were found to have arrived; `timed` of them says how long it took."""
@@ -77,13 +85,22 @@ class Flight:
         """
         if all(message.asks for message in self._under_way.values()):
             return None
-        wait = _FIRST_WAIT
-        if self.round_trip:
-            usual = self.round_trip * _PATIENCE + min(self.round_trip, 4 * self._deviation)
-            wait = max(_LEAST_WAIT, usual)
-        if hurry and self.queue < _QUEUE:
-            wait = min(wait, _HURRIED_WAIT)
-        return self._stirred + min(_MOST_WAIT, wait * 2 ** (self._asked / _GRADUAL))
+        if not self.round_trip:
+            return self._stirred + self._growing(_FIRST_WAIT)
+        usual = self.round_trip * _PATIENCE + min(self.round_trip, 4 * self._deviation)
+        usual = max(_LEAST_WAIT, usual)
+        if self.queue >= _QUEUE:
+            return self._stirred + self._growing(usual)
+        if not hurry and self.least > _LONG and self._questioned < self._newest:
+            return self._newest + _LEAST_WAIT
+        expected = self._newest + self.round_trip + max(_LEAST_WAIT, 4 * self._deviation)
+        if hurry or self._questioned >= expected:
+            return self._stirred + self._growing(min(_HURRIED_WAIT, usual))
+        return max(expected, self._stirred + _LEAST_WAIT)
+
+    def _growing(self, wait: float) -> float:
+        """The wait for an answer, longer with every question that had none."""
+        return min(_MOST_WAIT, wait * 2 ** (self._asked / _GRADUAL))
 
     def carried(self, now: float) -> float | None:
         """Bits a second that the link cannot have carried more of, or what is under way longer
@@ -102,7 +119,8 @@ class Flight:
 
     def _measure(self, seconds: float) -> None:
         self.least = min(self.least, seconds)
-        self.queue = seconds - self.least
+        self.queue = min(seconds, self._before) - self.least  # one alone: a lost acknowledgement
+        self._before = seconds
         if not self.round_trip:
             self.round_trip, self._deviation = seconds, seconds / 2
             return

@@ -187,7 +187,7 @@ class Outgoing:
         lost before and is so wide that it costs no time; else next to nothing."""
         data, key = Ping().to_bytes(), None
         congestion = self._congestion
-        if congestion is not None and congestion.loss and congestion.capacity > _WIDE:
+        if congestion is not None and self._hurry() and congestion.capacity > _WIDE:
             key = next((k for k in self._keys.values() if self._helps(*k)), None)
         if congestion is not None and key is not None:
             data = self._kept[key[0]].messages[key[1]]

@@ -151,7 +151,7 @@ async def pass_clips(
             name: getattr(received, name) for name in ("clips", "complete", "partial", "concealed")
         }
         | {"recovered": received.counters.recovered, "left_bytes": sent.left_bytes}
-        | {"resent": sent.resent, "cut": sent.cut},
+        | {"resent": sent.resent, "cut": sent.cut, "withheld": sent.withheld},
     )
     arrivals = [(at - started.at, clip) for at, clip in sink.clips]
     out.deliveries = _decoded(arrivals, make_decoder(sink.header), clock)

@@ -119,19 +119,22 @@ class MediaSctpTransport(RTCSctpTransport):
             for first, last in sack.gaps
             for position in range(first, last + 1)
         }
-        arrived, timed = [], None
+        arrived, timed, repeated = [], None, False
         for tsn, (data, left) in list(self._under_way.items()):
             passed = uint32_gte(cumulative, tsn)
             if tsn in gaps or (passed and not data._abandoned):
                 number = self._forget(tsn)
-                # of one that was sent twice nobody knows which it was
-                if data._sent_count == 1 and left >= self._newest:
+                if data._sent_count > 1:
+                    repeated = True
+                elif left >= self._newest:
                     self._newest, timed = left, number
                 arrived += [] if number is None else [number]
             elif passed:
                 self._tell_lost(tsn)
         if arrived and self._arrived is not None:
-            self._arrived(arrived, timed)
+            # of one that was sent twice nobody knows which it was; and where it is the reason for
+            # this word, others in it may have come long ago, and the word of them was lost
+            self._arrived(arrived, None if repeated else timed)
 
     def _overtaken(self) -> bool:
         """Mark what is lost, because what left later has arrived; whether anything is."""

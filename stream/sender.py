@@ -16,7 +16,14 @@ from typing import Protocol
 from gistcast.codec.errors import CorruptError, UsageError
 from gistcast.codec.packet import Packet
 from gistcast.stream.congestion import Congestion
-from gistcast.stream.fitting import Fitted, Protection, fit_clip, packet_bytes, protection_for
+from gistcast.stream.fitting import (
+    Fitted,
+    Protection,
+    fit_clip,
+    packet_bytes,
+    protection_for,
+    withheld,
+)
 from gistcast.stream.link import ChannelName, Link, StreamError
 from gistcast.stream.messages import (
     SPREAD_MARGIN,
@@ -32,6 +39,9 @@ from gistcast.stream.sent import Fit, SendSummary
 
 _DUE = 1.0  # of a clip's duration: no piece of it leaves later, for the next one is coming
 _HELP = 0.5  # seconds after that in which lost pieces are sent again
+_LATEST = 2.0  # of the longest clip's duration: what the link takes longer for stays behind
+_LEAST_LATEST = 0.5  # seconds of that
+_MOST_WITHHELD = 3  # clips in a row of which nothing goes
 _UNPROMISED = 10_000  # ms: spread of a sender that keeps no clock
 
 
@@ -108,11 +118,12 @@ class SendSettings:
 
 @dataclass(frozen=True)
 class _Coded:
-    """A clip ready to go; `captured` is loop time."""
+    """A clip ready to go; `captured`, and since when it is `ready`, are loop times."""
 
     clip: SourceClip
     packets: Sequence[Packet]
     captured: float
+    ready: float
 
 
 def coding_thread() -> ThreadPoolExecutor:
@@ -148,6 +159,8 @@ class Sender:
         self._loop = asyncio.get_running_loop()
         self._started = self._epoch = self._loop.time()
         self._end: int | None = None  # number of the message that says so
+        self._longest = 0.0  # of the clips so far, seconds
+        self._withheld = 0  # clips in a row
         adapting = settings.adapt and settings.realtime
         self._congestion = Congestion(settings.rate) if adapting else None
         self._out = Outgoing(
@@ -193,7 +206,7 @@ class Sender:
                 raise UsageError("the source made a clip without packets")
             if self._settings.realtime:
                 self.summary.coded_ms.append(1000 * (self._loop.time() - captured))
-            await self._coded.put(_Coded(clip, packets, captured))
+            await self._coded.put(_Coded(clip, packets, captured, self._loop.time()))
         await self._coded.put(None)
 
     async def _pump(self) -> None:
@@ -247,6 +260,12 @@ class Sender:
         self._out.observe()
         budget = congestion.budget(coded.clip.seconds, now) if congestion else None
         fitted = fit_clip(coded.packets, self._source.header, self._protection(), budget)
+        if self._too_late(coded, fitted):
+            fitted = withheld(fitted)
+            self._withheld += 1
+            self.summary.withheld += 1
+        else:
+            self._withheld = 0
         left = coded.packets[len(fitted.packets) :]
         self.summary.left_bytes += sum(len(p.to_bytes(self._source.header)) for p in left)
         if congestion is not None and budget is not None:
@@ -262,6 +281,17 @@ class Sender:
             )
             self.summary.fits.append(fit)
         return fitted
+
+    def _too_late(self, coded: _Coded, fitted: Fitted) -> bool:
+        """Whether even what always goes would come so late that the clips behind it are better
+        served without: the viewer holds one picture, and the link is free for what follows."""
+        self._longest = max(self._longest, coded.clip.seconds)
+        if self._congestion is None or self._withheld == _MOST_WITHHELD:
+            return False
+        now = self._loop.time()
+        needs = 8 * fitted.wire_bytes / self._congestion.capacity
+        through = now + self._congestion.backlog(now) + needs
+        return through - coded.ready > max(_LEAST_LATEST, _LATEST * self._longest)
 
     async def _send_clip(self, number: int, coded: _Coded) -> None:
         fitted = self._fit(coded)

@@ -53,6 +53,8 @@ class SendSummary:
         lag_seconds: most that a clip was behind its time when it was sent (real time only).
         resent: messages that were lost and sent again.
         cut: messages that stayed behind because their clip was due before there was room.
+        withheld: clips that were announced without their packets, since those would have come too
+            late.
         left_bytes: of layers that did not fit the link and stayed behind.
         coded_ms: of the latest clips, from the capture of the last frame to the clip being coded
             (real time only).
@@ -74,6 +76,7 @@ class SendSummary:
     lag_seconds: float = 0.0
     resent: int = 0
     cut: int = 0
+    withheld: int = 0
     left_bytes: int = 0
     coded_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     coded_as: dict[str, int] = field(default_factory=dict)

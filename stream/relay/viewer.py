@@ -170,7 +170,7 @@ class Viewer:
         if settings.rate is not None:
             limits.append(int(settings.rate * clip.seconds / 8))
         budget = min(limits, default=None)
-        protection = protection_for(self.congestion.loss, self._out.round_trip)
+        protection = protection_for(self.congestion.quiet_loss, self._out.round_trip)
         return fit_clip(packets, clip.header, protection, budget)
 
     async def _clip(self, clip: RelayedClip, *, skip: bool) -> None:

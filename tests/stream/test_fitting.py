@@ -8,7 +8,7 @@ import pytest
 
 from gistcast.codec.packet import RESIDUAL
 from gistcast.stream.congestion import MESSAGE_HEADERS
-from gistcast.stream.fitting import Protection, fit_clip, packet_bytes, protection_for
+from gistcast.stream.fitting import Protection, fit_clip, packet_bytes, protection_for, withheld
 
 
 @pytest.mark.parametrize("protection", [Protection(), Protection(3, 1), Protection(2, 2)])
@@ -48,6 +48,14 @@ def test_an_encoder_that_keeps_its_limit_is_not_cut(
     packets = toy.toy_packets(0, sizes)[2:]
     assert sum(len(p.to_bytes(toy.HEADER)) for p in packets) <= limit
     assert fit_clip(packets, toy.HEADER, protection, budget).packets == packets
+
+
+def test_a_clip_that_is_withheld_keeps_the_names_of_its_layers(toy: ModuleType) -> None:
+    fitted = fit_clip(toy.toy_packets(0), toy.HEADER, Protection(2, 2), None)
+    bare = withheld(fitted)
+    assert bare.messages.layers == fitted.messages.layers and not bare.packets
+    assert not (bare.messages.inline or bare.messages.residual or bare.copies)
+    assert MESSAGE_HEADERS < bare.wire_bytes < 200
 
 
 def test_more_loss_more_protection() -> None:

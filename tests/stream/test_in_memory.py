@@ -34,7 +34,7 @@ from gistcast.stream.memory import Fate, faithful, lossy, memory_pair
 from gistcast.stream.messages import ClipMarker, End, Header, Kind, Parity, parse_message
 from gistcast.stream.network import Conditions, Path
 from gistcast.stream.receiver import Receiver
-from gistcast.stream.sender import Sender
+from gistcast.stream.sender import Sender, SourceClip, _Coded
 
 FAST = SendSettings(realtime=False, rate=1e9)
 PATIENT = ReceiveSettings(limits=Limits(grace=0.02), silence=5)
@@ -430,3 +430,18 @@ async def test_text_alone_draws_only_what_was_sent_as_text_alone(
         marker = ClipMarker(number, 8, None, 1, 0, 0, 0, 0, b"")
         sink.write(ReceivedClip(number, 8, None, packets, b"", complete, marker, 0))
     assert [int(c.y[0, 0, 0]) for c in writer.clips] == [1, 1, 2] and sink.held == 1
+
+
+async def test_what_would_come_far_too_late_is_withheld_but_not_everything(toy: ModuleType) -> None:
+    """A second of clip for which the link takes more than two: one of four goes."""
+    here, _ = memory_pair()
+    sender = Sender(here, toy.ToySource(9), SendSettings())
+    assert sender._congestion is not None
+    now, packets = asyncio.get_running_loop().time(), toy.toy_packets(0)
+    coded = _Coded(SourceClip(8, 1.0, lambda _: packets), packets, now, now)
+    sender._congestion.capacity = 1e9
+    assert len(sender._fit(coded).packets) == len(packets)
+    sender._congestion.capacity = 2_000
+    layers = [len(sender._fit(coded).packets) for _ in range(8)]
+    assert layers == [0, 0, 0, 3, 0, 0, 0, 3]
+    assert sender.summary.withheld == 6

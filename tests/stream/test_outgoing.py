@@ -32,7 +32,7 @@ def test_bytes_under_way() -> None:
     assert flight.bytes == 0 and flight.round_trip == pytest.approx(0.2)  # nobody knows of 1
 
 
-def test_quiet_is_asked_about_after_two_round_trips_and_then_more_rarely() -> None:
+def test_quiet_is_asked_about_behind_a_round_trip_and_then_more_and_more_rarely() -> None:
     flight = Flight()
     assert flight.quiet_at(hurry=False) is None
     for number in range(20):
@@ -44,18 +44,34 @@ def test_quiet_is_asked_about_after_two_round_trips_and_then_more_rarely() -> No
         flight.sent(number, 94, at[-1], asks=True)
         at.append(flight.quiet_at(hurry=False) or 0)
     waits = [b - a for a, b in zip([30.0, *at], at, strict=False)]
-    assert 0.1 <= waits[0] <= 0.2 and waits == sorted(waits) and waits[-1] == 1.0
+    assert 0.1 < waits[0] <= 0.2 and waits[1] >= 0.1
+    assert waits[1:] == sorted(waits[1:]) and waits[-1] == 1.0
     flight.arrived([20], 20, 60.0)
     assert flight.quiet_at(hurry=False) is None  # questions alone are not worth one
 
 
 def test_on_a_link_that_loses_nobody_waits_for_a_long_round_trip() -> None:
+    """On one that has not lost one question goes ahead, behind which what it overtook is lost."""
     flight = Flight()
-    flight.sent(0, 100, 0.0)
-    flight.arrived([0], 0, 0.4)
-    flight.sent(1, 100, 1.0)
-    assert (flight.quiet_at(hurry=False) or 0) > 1.4
-    assert (flight.quiet_at(hurry=True) or 0) < 1.2
+    for number in range(20):
+        flight.sent(number, 100, number)
+        flight.arrived([number], number, number + 0.4)
+    flight.sent(20, 100, 30.0)
+    assert flight.quiet_at(hurry=False) == pytest.approx(30.05)
+    assert 30 < (flight.quiet_at(hurry=True) or 0) < 30.2
+    flight.sent(21, 94, 30.05, asks=True)
+    assert 30.4 < (flight.quiet_at(hurry=False) or 0) < 30.6
+
+
+def test_where_a_question_had_no_answer_in_its_time_the_next_ones_hurry() -> None:
+    flight = Flight()
+    for number in range(20):
+        flight.sent(number, 100, number)
+        flight.arrived([number], number, number + 0.15)
+    flight.sent(20, 100, 30.0)
+    asked = flight.quiet_at(hurry=False) or 0
+    flight.sent(21, 94, asked, asks=True)
+    assert asked < (flight.quiet_at(hurry=False) or 0) < asked + 0.15
 
 
 def test_what_is_stuck_in_a_queue_tells_the_rate_and_what_may_be_lost_does_not() -> None:
@@ -65,11 +81,14 @@ def test_what_is_stuck_in_a_queue_tells_the_rate_and_what_may_be_lost_does_not()
         flight.arrived([number], number, number + trip)
     flight.sent(3, 1000, 10.0)
     assert flight.carried(11.0) is None
-    flight.arrived([3], 3, 11.0)  # a second: there is a queue
+    flight.arrived([3], 3, 11.0)  # a second: there is a queue, or the word of it was lost
     flight.sent(4, 1000, 11.0)
-    flight.sent(5, 1000, 11.0)
-    assert flight.carried(11.1) is None
-    assert flight.carried(13.05) == pytest.approx(8 * 2000 / 2)
+    assert flight.carried(13.05) is None
+    flight.arrived([4], 4, 13.0)  # there is one
+    flight.sent(5, 1000, 13.0)
+    flight.sent(6, 1000, 13.0)
+    assert flight.carried(13.1) is None
+    assert flight.carried(15.05) == pytest.approx(8 * 2000 / 2)
 
 
 class Wire:

@@ -83,3 +83,20 @@ async def test_both_ends_of_a_link_have_it() -> None:
     finally:
         await here.close()
         await there.close()
+
+
+@pytest.mark.parametrize(("sent", "timed"), [((1, 1), 11), ((1, 2), None)])
+async def test_what_is_known_with_a_repeated_message_is_not_timed(
+    sent: tuple[int, int], timed: int | None
+) -> None:
+    """The acknowledgement of the first one may be lost; the second, sent again, brings another."""
+    told = []
+    _, ours = transports()
+    ours.watch(lambda numbers, newest: told.append((numbers, newest)), lambda _: None)
+    for tsn, count in zip((1, 2), sent, strict=True):
+        ours._under_way[tsn] = (SimpleNamespace(_sent_count=count, _abandoned=False), float(tsn))
+        ours._numbers[tsn] = 9 + tsn
+    sack = SackChunk()
+    sack.cumulative_tsn = 2
+    ours._acknowledge(sack)
+    assert told == [([10, 11], timed)]
