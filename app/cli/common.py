@@ -52,10 +52,31 @@ def parse_fps(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate, such as 25") from None
 
 
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    """A command's parser: a line about it, above; examples, below, as they are typed."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[:1].upper()}{summary[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_output(parser: argparse.ArgumentParser, what: str) -> None:
     """-o, -y and --json."""
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
     parser.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists")
+    add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """--json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 

@@ -28,12 +28,7 @@ Of a damaged file OUT has what is whole. Standard error says what was lost; the 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "decode",
-        help=".gist -> video",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = common.add_command(commands, "decode", ".gist -> video", EPILOG)
     parser.add_argument("input", metavar="IN.gist", help="coded file, or - for stdin")
     common.add_output(parser, "OUT.mp4, .mkv or .y4m, or - for y4m on stdout")
     parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer used")

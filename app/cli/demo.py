@@ -11,20 +11,31 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gistcast.cli import common
 from gistcast.cli.bench import DEMO
-from gistcast.codec.errors import GistcastError
+from gistcast.codec.errors import GistcastError, UsageError
 
 _CLIP_BYTES = 450
 _TEXT = "a man on a bicycle in a street"
 
 
+EPILOG = """examples:
+  gistcast demo                              # writes out/demo/report.html
+  gistcast demo --input in.mp4 -o out/mine   # the same with a video of yours
+"""
+
+
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "demo", help="encode, stream, regenerate and compare the bundled clip"
+    parser = common.add_command(
+        commands, "demo", "encode, stream, regenerate and compare the bundled clip", EPILOG
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("out/demo"), metavar="DIR")
-    parser.add_argument("--input", type=Path, default=DEMO, help="another video")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("out/demo"), metavar="DIR",
+        help="report and all that leads to it (default out/demo)",
+    )  # fmt: skip
+    parser.add_argument("--input", type=Path, default=DEMO, metavar="IN", help="another video")
+    common.add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,7 +87,14 @@ def _stream(folder: Path, coded: Path) -> tuple[dict[str, Any], bool]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """The main job."""
+    """The main job.
+
+    Raises:
+        UsageError: no such video.
+        GistcastError: a step failed; it has said why on standard error.
+    """
+    if not args.input.is_file():
+        raise UsageError(f"no such file: {args.input}")
     folder: Path = args.output
     folder.mkdir(parents=True, exist_ok=True)
     source, coded = str(args.input), folder / "clip.gist"
@@ -95,6 +113,10 @@ def run(args: argparse.Namespace) -> None:
     judged = _gistcast("eval", source, "-o", str(folder), "--quick", "--text", _TEXT)
 
     seconds = time.monotonic() - started
+    if args.json:
+        steps = {"encode": encoded, "receive": received, "decode": decoded, "eval": judged}
+        print(json.dumps({**steps, "identical": identical, "seconds": round(seconds, 1)}))
+        return
     lines = (
         f"coded and streamed: {encoded['frames']} frames, {encoded['bytes']} bytes, "
         f"{encoded['kbps']:.1f} kbps; {received['complete']} of {received['clips']} clips "

@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import sys
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
     from gistcast.eval.inputs import Source
 
 EPILOG = """examples:
-  gistcast eval in.mp4 -o out/                           every codec, 64x64
+  gistcast eval in.mp4 -o out/                           # every codec, 64x64
   gistcast eval clips/ -o out/ --sizes 64,128 --codecs gistcast,x265,svt-av1
-  gistcast eval in.mp4 -o out/ --quick                   a first look within a minute
-  gistcast eval in.mp4 -o out/ --codecs gistcast,./mine.py:CODEC       your own codec
-  gistcast eval clips/ -o out/ --metrics default,vmaf    VMAF as well
+  gistcast eval in.mp4 -o out/ --quick                   # a first look within minutes
+  gistcast eval in.mp4 -o out/ --codecs gistcast,./mine.py:CODEC       # your own codec
+  gistcast eval clips/ -o out/ --metrics default,vmaf    # VMAF as well
 
 A stopped run resumes: what was coded and measured is in DIR/cache.sqlite.
 """
@@ -29,33 +28,44 @@ A stopped run resumes: what was coded and measured is in DIR/cache.sqlite.
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "eval",
-        help="measure codecs: results.json and report.html",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = common.add_command(
+        commands, "eval", "measure codecs: results.json and report.html", EPILOG
     )
     parser.add_argument(
         "inputs", metavar="IN", nargs="+",
         help="videos, raw .yuv, folders of videos or of pictures, manifests",
     )  # fmt: skip
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", type=Path)
-    parser.add_argument("--codecs", type=_names, metavar="A,B", help="default: all standards")
-    parser.add_argument("--sizes", type=_sizes, default=((64, 64),), help="such as 64,128x96")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="DIR", type=Path,
+        help="results, report and what was measured; a run there is gone on with",
+    )  # fmt: skip
+    parser.add_argument(
+        "--codecs", type=_names, metavar="A,B",
+        help="names, or FILE.py:NAME for your own (default: gistcast and all standards)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sizes", type=_sizes, default=((64, 64),), metavar="N|WxH,..",
+        help="of the frames; one number is the side of a square (default 64)",
+    )  # fmt: skip
     parser.add_argument(
         "--metrics", type=_names, metavar="A,B", default=("default",),
         help="default, all, or names: see docs/evaluation.md",
     )  # fmt: skip
-    parser.add_argument("--points", type=int, help="points on every curve")
+    parser.add_argument("--points", type=int, metavar="N", help="points on every curve")
     parser.add_argument(
         "--budgets", type=_numbers, default=(), metavar="BYTES,..",
         help="search the finest payload within each budget instead (bytes a clip at 64x64)",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="few arms and points")
     parser.add_argument("--clips", type=int, metavar="N", help="N clips, evenly out of the inputs")
-    parser.add_argument("--frames", type=int, default=MAX_FRAMES, help="frames of a clip")
-    parser.add_argument("--start", type=int, default=0, help="first frame")
-    parser.add_argument("--fps", type=Fraction, help="of picture folders and raw video")
+    parser.add_argument(
+        "--frames", type=int, default=MAX_FRAMES, metavar="N",
+        help=f"in each clip, at most (default {MAX_FRAMES})",
+    )  # fmt: skip
+    parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame")
+    parser.add_argument(
+        "--fps", type=common.parse_fps, metavar="F", help="of picture folders and raw video"
+    )
     parser.add_argument("--raw", metavar="WxH[@FPS][:FORMAT]", help="geometry of raw video")
     parser.add_argument(
         "--untagged", metavar="MATRIX[,RANGE]",
@@ -65,7 +75,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--weights", type=Path, metavar="DIR", help="weights of compressai: codecs, safetensors"
     )
     parser.add_argument("--text", help="description of the clips, for the row of text alone")
-    parser.add_argument("--manifest", type=Path, help="JSON rows with `file` and `caption`")
+    parser.add_argument(
+        "--manifest", type=Path, metavar="JSON", help="rows with `file` and `caption`"
+    )
     parser.add_argument(
         "--read", nargs="*", default=(), metavar="JSON[@WxH@FPS]",
         help="curves of others in CompressAI's form, shown beside ours; of what size and rate "
@@ -75,10 +87,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--blind", type=float, metavar="BYTES",
         help="also write blind.html, to judge ours and theirs at so many bytes a clip at 64x64",
     )  # fmt: skip
-    parser.add_argument("--cache", type=Path, help="what was measured before (default: in DIR)")
-    parser.add_argument("--jobs", type=int, help="steps at a time (default: a processor each)")
+    parser.add_argument(
+        "--cache", type=Path, metavar="FILE", help="what was measured before (default: in DIR)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="steps at a time (default: a processor each)"
+    )
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where to run")
-    parser.add_argument("--json", action="store_true", help="print the summary on stdout")
+    common.add_json(parser)
     common.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -92,7 +108,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
-    return tuple(common.parse_size(p if "x" in p else f"{p}x{p}") for p in text.split(","))
+    return tuple(common.parse_sizes(text))
 
 
 def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -28,12 +28,7 @@ Draw = Callable[[str, int], Clip]
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "generate",
-        help="text -> video",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = common.add_command(commands, "generate", "text -> video", EPILOG)
     parser.add_argument("text", nargs="+", help="what the clip shows")
     common.add_output(
         parser,
@@ -41,11 +36,29 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "folder for a data set with a manifest",
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed, another clip")
-    parser.add_argument("--frames", type=int, default=32)
-    parser.add_argument("--size", type=common.parse_size, default=(64, 64), metavar="WxH")
-    parser.add_argument("--fps", type=common.parse_fps, default=Fraction(25), metavar="F")
     parser.add_argument(
-        "--count", type=int, default=1, help="clips of each text, with seeds SEED, SEED+1, ..."
+        "--frames", type=int, default=32, metavar="N", help="in each clip (default 32)"
+    )
+    parser.add_argument(
+        "--size",
+        type=common.parse_size,
+        default=(64, 64),
+        metavar="WxH",
+        help="of the frames (default 64x64)",
+    )
+    parser.add_argument(
+        "--fps",
+        type=common.parse_fps,
+        default=Fraction(25),
+        metavar="F",
+        help="frames a second (default 25)",
+    )
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=1,
+        metavar="N",
+        help="clips of each text, with seeds SEED, SEED+1, ...",
     )
     parser.add_argument(
         "--model",
@@ -55,12 +68,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "(auto: scenes where the text names an action or surroundings of theirs, and there are "
         "weights)",
     )
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        metavar="FILE",
-        help="of scenes, as gistcast train scenes writes them",
-    )
+    common.add_weights(parser, "of scenes, as gistcast train scenes writes them")
     common.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -98,8 +106,11 @@ def run(args: argparse.Namespace) -> None:
     if manifest:
         with common.whole_file(str(manifest)) as name:
             Path(name).write_text(json.dumps(rows, indent=0) + "\n")
-    facts = {"files": [str(job[0]) for job in jobs], "text": args.text, "frames": args.frames}
-    facts["text"] = args.text[0] if len(args.text) == 1 else args.text
+    facts = {
+        "files": [str(target) for target, _, _ in jobs],
+        "text": args.text[0] if len(args.text) == 1 else args.text,
+        "frames": args.frames,
+    }
     said = ", ".join(repr(text) for text in args.text)
     common.report(args, facts, f"{len(jobs)} clips of {args.frames} frames: {said}")
 

@@ -14,12 +14,19 @@ from gistcast.codec.quantiser import luma_step
 from gistcast.codec.text import decode_text
 from gistcast.codec.video import kept_of
 
+EPILOG = """examples:
+  gistcast info in.gist                      # every field, then a line a clip
+  gistcast info in.gist --json | python3 -m json.tool
+
+Of a damaged file it says what is lost; the exit status is then 3.
+"""
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("info", help="fields and bytes of a .gist file")
+    parser = common.add_command(commands, "info", "fields and bytes of a .gist file", EPILOG)
     parser.add_argument("input", metavar="IN.gist", help="coded file, or - for stdin")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    common.add_json(parser)
     parser.set_defaults(run=run)
 
 

@@ -30,22 +30,33 @@ EPILOG = """examples:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "scenes",
-        help="render captioned clips: ten actions in ten surroundings",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = common.add_command(
+        commands, "scenes", "render captioned clips: ten actions in ten surroundings", EPILOG
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="DIR/SPLIT/clips and DIR/manifest.json"
     )
     parser.add_argument("-y", "--overwrite", action="store_true", help="replace what exists")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    parser.add_argument("--count", type=int, default=100, help="clips")
-    parser.add_argument("--size", type=common.parse_size, default=(64, 64), metavar="WxH")
-    parser.add_argument("--frames", type=int, default=32, help="in each clip, at 25 a second")
+    common.add_json(parser)
+    parser.add_argument("--count", type=int, default=100, metavar="N", help="clips (default 100)")
+    parser.add_argument(
+        "--size",
+        type=common.parse_size,
+        default=(64, 64),
+        metavar="WxH",
+        help="of the frames (default 64x64)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=32,
+        metavar="N",
+        help="in each clip, at 25 a second (default 32)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed, another world")
-    parser.add_argument("--start", type=int, default=0, help="number of the first scene")
+    parser.add_argument(
+        "--start", type=int, default=0, metavar="N", help="number of the first scene"
+    )
     parser.add_argument("--action", help="only this")
     parser.add_argument("--surroundings", help="only these")
     parser.add_argument("--split", choices=("train", "val", "held-out"), help="only this part")

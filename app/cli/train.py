@@ -7,66 +7,106 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from gistcast.cli import common
+from gistcast.codec.errors import UsageError
 from gistcast.models.options import add_refiner_options, add_run_options, run_folder
 
-EPILOG = """DATA is a folder with train/, val/, stills/ and manifest.json.
+EPILOG = """DATA is a folder with train/, val/, stills/ and manifest.json: docs/training.md.
+`python examples/own_videos.py VIDEOS DATA` makes one of a folder of videos.
 
 examples:
   gistcast train tables DATA/train -o tables.safetensors
-  gistcast train signs DATA/train -o codec/tables/residual-2.safetensors
-  gistcast train video-tables DATA/train -o video.safetensors --check DATA/val
   gistcast train gist DATA --minutes 20 --export gist.safetensors
   gistcast train refiner DATA --minutes 9 --plan 27 --out run
-  gistcast train refiner DATA --minutes 9 --plan 27 --out run      (goes on)
+  gistcast train refiner DATA --minutes 9 --plan 27 --out run      # goes on
+  gistcast train refiner --help                                    # of one stage
+"""
+
+_TABLES = """examples:
+  gistcast train tables DATA/train -o tables.safetensors
+  gistcast train tables DATA/train -o tables.safetensors --limit 20 --steps 500    # a trial
+"""
+_SIGNS = """examples:
+  gistcast train signs DATA/train -o residual-2.safetensors
+"""
+_VIDEO_TABLES = """examples:
+  gistcast train video-tables DATA/train -o video.safetensors --check DATA/val
+"""
+_GIST = """examples:
+  gistcast train gist DATA --minutes 20 --export gist.safetensors
+  gistcast encode in.mp4 -o out.gist --latent on --weights gist.safetensors
+"""
+_REFINER = """examples:
+  gistcast train refiner DATA --minutes 60 --plan 60 --out run
+  gistcast train refiner DATA --minutes 9 --plan 27 --out run      # again, until 27 are done
+"""
+_RECOGNISER = """examples:
   gistcast train recogniser DATA --export recogniser.safetensors
-  gistcast train judge --export judge.safetensors
-  gistcast train scenes --out run --minutes 60 --export scenes.safetensors
+"""
+_JUDGE = """examples:
+  gistcast train judge --minutes 40 --export judge.safetensors
+"""
+_SCENES = """examples:
+  gistcast train scenes --out run --minutes 60 --export scenes.safetensors --strip strip.png
   torchrun --nproc-per-node 8 -m gistcast train scenes --out run --device cuda
+  gistcast generate "golf in the pool" -o golf.mp4 --weights scenes.safetensors
 """
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "train",
-        help="train the tables, stage 1 or stage 2",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = common.add_command(commands, "train", "train the tables, stage 1 or stage 2", EPILOG)
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    _add_tables(stages.add_parser("tables", help="the residual's probability model"))
-    _add_signs(stages.add_parser("signs", help="the network of the residual's signs"))
-    _add_video_tables(stages.add_parser("video-tables", help="the model of AV1's frame headers"))
-    _add_gist(stages.add_parser("gist", help="stage 1"))
-    _add_refiner(stages.add_parser("refiner", help="stage 2"))
-    _add_recogniser(stages.add_parser("recogniser", help="the lab's judge of whole clips"))
-    _add_judge(stages.add_parser("judge", help="who tells what a clip of a scene shows"))
-    _add_scenes(stages.add_parser("scenes", help="the generator of scenes, both stages"))
+    for name, summary, examples, fill in (
+        ("tables", "the residual's probability model", _TABLES, _add_tables),
+        ("signs", "the network of the residual's signs", _SIGNS, _add_signs),
+        ("video-tables", "the model of AV1's frame headers", _VIDEO_TABLES, _add_video_tables),
+        ("gist", "stage 1", _GIST, _add_gist),
+        ("refiner", "stage 2", _REFINER, _add_refiner),
+        ("recogniser", "the lab's judge of whole clips", _RECOGNISER, _add_recogniser),
+        ("judge", "who tells what a clip of a scene shows", _JUDGE, _add_judge),
+        ("scenes", "the generator of scenes, both stages", _SCENES, _add_scenes),
+    ):
+        fill(common.add_command(stages, name, summary, examples))
+
+
+def _add_videos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "videos", type=Path, metavar="VIDEOS", help="folder of training videos (*.mp4)"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="the tables"
+    )
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("videos", type=Path, help="folder of training videos (*.mp4)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--limit", type=int, help="use only so many clips")
+    _add_videos(parser)
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="coding, then learning")
+    parser.add_argument(
+        "--steps", type=int, default=4000, metavar="N", help="length of a round's schedule"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="use only so many clips")
     parser.set_defaults(run=run_tables)
 
 
 def _add_signs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("videos", type=Path, help="folder of training videos (*.mp4)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
-    parser.add_argument("--base", type=Path, help="tables to add it to (those of edition 1)")
-    parser.add_argument("--steps", type=int, default=15000, help="length of the schedule")
-    parser.add_argument("--limit", type=int, help="clips to use, for a quick trial")
+    _add_videos(parser)
+    parser.add_argument(
+        "--base", type=Path, metavar="FILE", help="tables to add it to (those of edition 1)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=15000, metavar="N", help="length of the schedule"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="use only so many clips")
     parser.set_defaults(run=run_signs)
 
 
 def _add_video_tables(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("videos", type=Path, help="folder of training videos (*.mp4)")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors")
-    parser.add_argument("--limit", type=int, default=60, help="use only so many videos")
-    parser.add_argument("--seed", type=int, default=1)
+    _add_videos(parser)
+    parser.add_argument(
+        "--limit", type=int, default=60, metavar="N", help="use only so many videos (default 60)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="another seed, other videos")
     parser.add_argument(
         "--check", type=Path, metavar="DIR", help="videos to compare with the shipped table on"
     )
@@ -95,17 +135,22 @@ def _add_recogniser(parser: argparse.ArgumentParser) -> None:
 
 def _add_scene_options(parser: argparse.ArgumentParser, *, clips: int) -> None:
     add = parser.add_argument
-    add("--work", type=Path, default=Path("work"), help="renders, and runs without --out")
+    add(
+        "--work", type=Path, default=Path("work"), metavar="DIR",
+        help="renders, and runs without --out",
+    )  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="checkpoints and logs; a run there is gone on with")
-    add("--minutes", type=float, default=30, help="stop (resumably) after these")
-    add("--clips", type=int, default=clips, help="renders to learn from")
+    add("--minutes", type=float, default=30, metavar="N", help="stop (resumably) after these")
+    add("--clips", type=int, default=clips, metavar="N", help="renders to learn from")
     add("--export", type=Path, metavar="OUT.safetensors", help="write the weights there")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    common.add_device(parser)
 
 
 def _add_judge(parser: argparse.ArgumentParser) -> None:
     _add_scene_options(parser, clips=5000)
-    parser.add_argument("--steps", type=int, default=1400, help="length of the schedule")
+    parser.add_argument(
+        "--steps", type=int, default=1400, metavar="N", help="length of the schedule"
+    )
     parser.set_defaults(run=run_judge)
 
 
@@ -113,24 +158,27 @@ def _add_scenes(parser: argparse.ArgumentParser) -> None:
     _add_scene_options(parser, clips=6000)
     add = parser.add_argument
     for stage, steps in (("gist", 5800), ("guide", 2200), ("painter", 5500)):
-        add(f"--{stage}-steps", type=int, default=steps, help=f"length of the {stage}'s schedule")
-    add("--gist-batch", type=int, default=24, help="clips a step of stage 1")
-    add("--painter-batch", type=int, default=4, help="clips a step of stage 2")
+        schedule = f"length of the {stage}'s schedule"
+        add(f"--{stage}-steps", type=int, default=steps, metavar="N", help=schedule)
+    add("--gist-batch", type=int, default=24, metavar="N", help="clips a step of stage 1")
+    add("--painter-batch", type=int, default=4, metavar="N", help="clips a step of stage 2")
     add("--strip", type=Path, metavar="OUT.png", help="film strips of five prompts, at the end")
     parser.set_defaults(run=run_scenes)
+
+
+def _check_videos(args: argparse.Namespace) -> None:
+    if not any(args.videos.glob("*.mp4")):
+        raise UsageError(f"no *.mp4 in {args.videos}")
+    if not args.output.absolute().parent.is_dir():
+        raise UsageError(f"no such folder: {args.output.parent}")
 
 
 def run_tables(args: argparse.Namespace) -> None:
     """Train the residual's tables."""
     from gistcast.models.contexts import train
 
-    train(
-        args.videos,
-        args.output,
-        rounds=args.rounds,
-        steps=args.steps,
-        limit=args.limit,
-    )
+    _check_videos(args)
+    train(args.videos, args.output, rounds=args.rounds, steps=args.steps, limit=args.limit)
 
 
 def run_signs(args: argparse.Namespace) -> None:
@@ -138,6 +186,7 @@ def run_signs(args: argparse.Namespace) -> None:
     from gistcast.codec.tables import path_of
     from gistcast.models.signs import train_signs
 
+    _check_videos(args)
     train_signs(
         args.videos, args.base or path_of(1), args.output, steps=args.steps, limit=args.limit
     )
@@ -148,6 +197,7 @@ def run_video_tables(args: argparse.Namespace) -> None:
     from gistcast.cli.bench import DEMO
     from gistcast.models.video_tables import make
 
+    _check_videos(args)
     make(
         args.videos,
         args.output,

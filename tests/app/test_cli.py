@@ -200,9 +200,43 @@ def test_bench(capsys: Capture) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["encode", "decode", "info", "send", "receive", "eval", "train"])
-def test_help(name: str, capsys: Capture) -> None:
+def test_version(capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([name, "--help"])
+        main(["--version"])
     assert caught.value.code == 0
-    assert f"gistcast {name}" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"gistcast {gistcast.__version__}\n"
+
+
+def test_completion_takes_shtab(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert "pip install shtab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion(shell: str, capsys: Capture) -> None:
+    pytest.importorskip("shtab")
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "--clip-bytes" in script and "video-tables" in script
+
+
+def test_bash_completes(tmp_path: Path, capsys: Capture) -> None:
+    """What TAB offers, asked of bash itself."""
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "gistcast.bash"
+    script.write_text(capsys.readouterr().out)
+    ask = 'source "$0"; COMP_WORDS=(gistcast encode --clip); COMP_CWORD=2; '
+    ask += '$(complete -p gistcast | sed "s/.*-F \\([^ ]*\\).*/\\1/"); echo "${COMPREPLY[@]}"'
+    shown = subprocess.run(["bash", "-c", ask, script], stdout=subprocess.PIPE, check=True)
+    assert {"--clip", "--clip-bytes"} <= set(shown.stdout.decode().split())
+
+
+def test_a_command_imports_no_other() -> None:
+    code = "import sys; from gistcast.cli import main\n"
+    code += "try: main(['decode', '--help'])\nfinally: print(*sorted(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    names = set(found.stdout.decode().split())
+    assert "gistcast.cli.decode" in names and "gistcast.cli.streaming" not in names
+    assert not names & {"torch", "aiortc", "aiohttp"}
