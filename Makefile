@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check install clean
+.PHONY: demo test check install figures api package clean
 
 install: $(VENV)/.installed
 
@@ -32,6 +32,20 @@ check: install
 	ln -s $(CURDIR)/app/* $(foreach d,codec models stream eval,$(CURDIR)/$(d)) .types/gistcast/
 	$(BIN)/mypy
 	$(MAKE) test
+
+# the README's figures, from docs/results
+figures: install
+	$(BIN)/python docs/figures.py --write
+
+# the reference of the Python API, from docstrings: out/api/index.html
+api: install
+	$(BIN)/python docs/api.py -o out/api
+
+# a wheel and an sdist: dist/
+package: install
+	for what in sdist wheel; do \
+		$(BIN)/python -c "from setuptools import build_meta as b; b.build_$$what('dist')" || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) out build dist *.egg-info

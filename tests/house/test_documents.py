@@ -12,7 +12,9 @@ import asyncio
 import inspect
 import itertools
 import re
+import runpy
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -241,3 +243,40 @@ def test_help_teaches_by_example(name: str, parser: argparse.ArgumentParser) -> 
     for line in examples:
         for words in pieces(line):
             check(words)
+
+
+def test_figures_are_those_of_committed_results(capsys: pytest.CaptureFixture[str]) -> None:
+    """README.md holds what `python docs/figures.py` prints."""
+    figures = runpy.run_path(str(ROOT / "docs" / "figures.py"))
+    with mock.patch.object(sys, "argv", ["figures.py"]):
+        figures["main"]()
+    printed = capsys.readouterr().out
+    readme = (ROOT / "README.md").read_text()
+    inside = readme.split(figures["BEGIN"])[1].split(figures["END"])[0]
+    assert inside.strip() == printed.strip() and len(printed) > 1000
+
+
+@pytest.mark.filterwarnings("error")
+def test_reference_can_be_built(tmp_path: Path) -> None:
+    """All that `make api` reads, short of laying it out; one page whole."""
+    pdoc = pytest.importorskip("pdoc")
+    reference = runpy.run_path(str(ROOT / "docs" / "api.py"))
+    names = reference["read"]()
+    assert len(names) > 100
+    for name in names:
+        _read(pdoc.doc.Module.from_name(name))
+    with mock.patch.dict(reference["build"].__globals__, MODULES=("gistcast",)):
+        reference["build"](tmp_path)
+    assert "clip_bytes" in (tmp_path / "gistcast.html").read_text()
+
+
+def _read(described: Any) -> None:
+    """Docstrings, signatures and annotations of a module or class, and of what is in it."""
+    for member in described.own_members:
+        assert isinstance(member.docstring, str)
+        if member.kind == "function":
+            str(member.signature)
+        elif member.kind == "variable":
+            assert isinstance(member.annotation_str, str)
+        elif member.kind == "class":
+            _read(member)
