@@ -7,13 +7,15 @@ sink <- Continuation <- Receiver 0 ...      another session      ... Receiver 1:
 from __future__ import annotations
 
 import random
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from gistcast.codec.errors import GistcastError
+from gistcast.codec.errors import CorruptError, GistcastError
+from gistcast.codec.header import parse_header
 from gistcast.codec.packet import Packet
 from gistcast.stream.assemble import ReceivedClip
 from gistcast.stream.receiver import ClipSink
@@ -21,6 +23,7 @@ from gistcast.stream.sender import ClipSource, SourceClip
 
 _SOON, _LATEST = 0.25, 2.0  # seconds before the first attempt, and between later ones at most
 _MOST_HELD = 256  # clips of a gap that are concealed; what is missing beyond that is left out
+_AHEAD = 16  # clips by which a sender may be ahead of the clock
 _MOST = ("lag_seconds",)  # of summaries: not added up
 _Summary = TypeVar("_Summary")
 
@@ -72,6 +75,9 @@ class Continued:
 class Continuation:
     """A `ClipSink` that takes the streams of several receivers for one.
 
+    A sender that was started again counts its clips anew; they are numbered on behind those
+    before, their bytes too, so that a file of them stays one stream.
+
     Args:
         sink: gets all of it: started once, closed by `finish`.
     """
@@ -79,7 +85,11 @@ class Continuation:
     def __init__(self, sink: ClipSink) -> None:
         self._sink = sink
         self._header: bytes | None = None
-        self._last: ReceivedClip | None = None
+        self._last: ReceivedClip | None = None  # as it was handed on
+        self._number = -1  # of the last one, as its sender counts
+        self._shift = 0  # from the sender's numbers to ours
+        self._fresh = False  # nothing came from this receiver yet
+        self._at = 0.0  # when the last one came
 
     def start(self, header: bytes) -> None:
         """As `ClipSink.start`.
@@ -87,6 +97,7 @@ class Continuation:
         Raises:
             GistcastError: this is another stream than the one before.
         """
+        self._fresh = True
         if self._header is None:
             self._header = header
             self._sink.start(header)
@@ -95,11 +106,17 @@ class Continuation:
 
     def write(self, clip: ReceivedClip) -> None:
         """As `ClipSink.write`; clips that were lost with a link are concealed before it."""
-        if self._last is not None:
-            first = max(self._last.number + 1, clip.number - _MOST_HELD)
+        assert self._header is not None  # it was started
+        if self._last is not None and clip.number <= self._number:
+            self._shift = self._last.number + 1 - clip.number
+        self._number = clip.number
+        if self._shift:
+            clip = _renumbered(clip, self._shift, self._header)
+        if self._last is not None and self._fresh:
+            first = max(self._last.number + 1, clip.number - self._most_lost(self._last))
             for number in range(first, clip.number):
                 self._sink.write(_lost(self._last, number))
-        self._last = clip
+        self._last, self._fresh, self._at = clip, False, time.monotonic()
         self._sink.write(clip)
 
     def close(self) -> None:
@@ -111,10 +128,35 @@ class Continuation:
             self._header = None
             self._sink.close()
 
+    def _most_lost(self, last: ReceivedClip) -> int:
+        """Clips that there was time for since the last one: numbers may leap for other reasons."""
+        assert self._header is not None
+        try:
+            fps = parse_header(self._header)[0].fps
+        except CorruptError:
+            return _MOST_HELD
+        passed = (time.monotonic() - self._at) * float(fps) / max(1, last.frames)
+        return min(_MOST_HELD, int(passed) + _AHEAD)
+
 
 def _lost(before: ReceivedClip, number: int) -> ReceivedClip:
     """A clip of which nothing came, as long as the one before it."""
     return replace(before, number=number, pts=None, packets=[], data=b"", complete=False, missing=0)
+
+
+def _renumbered(clip: ReceivedClip, shift: int, header: bytes) -> ReceivedClip:
+    """A clip with another number, in its packets, too; its time moves with the number."""
+    try:
+        later = shift * parse_header(header)[0].clip_frames
+    except CorruptError:
+        later = 0
+    packets = [
+        replace(p, clip=p.clip + shift, pts=None if p.pts is None else p.pts + later)
+        for p in clip.packets
+    ]
+    data = b"".join(packet.to_bytes(header) for packet in packets)
+    pts = None if clip.pts is None else clip.pts + later
+    return replace(clip, number=clip.number + shift, pts=pts, packets=packets, data=data)
 
 
 def joined(first: _Summary, then: _Summary) -> _Summary:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from gistcast.stream.signalling import WhipListener, WhipSession, whip_connect
 _LINE_SECONDS = 0.5
 _HANG_UP_SECONDS = 10.0
 _REPEAT_SECONDS = 0.25
+_SILENCE = 8.0  # seconds after which a viewer takes a relay for gone that it may call again
 
 
 class _Summary(Protocol):
@@ -265,6 +266,7 @@ async def view(
     token: str | None = None,
     patience: float = 0.0,
     network: Network | None = None,
+    hold: float = 0.0,
     started: Callable[[ReceiveSummary], None] | None = None,
     progress: TextIO | None = sys.stderr,
 ) -> ReceiveSummary:
@@ -277,25 +279,50 @@ async def view(
         token: bearer token, where the endpoint asks for one.
         patience: seconds to wait for the endpoint and for a stream to appear there.
         network: what to emulate between here and there; None: nothing.
+        hold: seconds in which a relay that was lost is called again, to go on with its next clip;
+            0: the stream is over then.
         started: as of `receive`.
         progress: where to show progress, if that is a terminal.
 
     Raises:
         UsageError: `url` is no http(s) address.
         StreamError: no connection, no stream, or the relay went away before one began.
-        GistcastError: whatever the sink raises.
+        GistcastError: whatever the sink raises, or the relay has another stream by now.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        emulator = None
-        if network is not None:
-            emulator = await stack.enter_async_context(Emulator(network))
-        session = await whip_connect(url, token=token, patience=patience, emulator=emulator)
-        if emulator is not None:
-            emulator.connected()
-        try:
-            return await _receive(session.link, sink, settings, started, progress)
-        finally:
-            await session.close()
+    connect = partial(_connect, url, token, network)
+    session = await connect(patience)
+    if not hold:
+        async with session:
+            return await _receive(session.whip.link, sink, settings, started, progress)
+    continuation = Continuation(sink)
+    settings = settings or ReceiveSettings(silence=_SILENCE)
+    total: ReceiveSummary | None = None
+    try:
+        while True:
+            async with session:
+                link = session.whip.link
+                with _broken_off(total is not None):
+                    last = await _receive(link, continuation, settings, started, progress)
+                    total = last if total is None else joined(total, last)
+            assert total is not None  # else it was raised that nothing began
+            if total.ended:
+                return total
+            try:
+                session = await _connect_again(connect, hold, StreamError("the relay is gone"))
+            except StreamError:
+                return total
+    finally:
+        await asyncio.to_thread(continuation.finish)
+
+
+@contextlib.contextmanager
+def _broken_off(allowed: bool) -> Iterator[None]:
+    """A link that breaks before its stream begins is lost like any other, where `allowed`."""
+    try:
+        yield
+    except StreamError:
+        if not allowed:
+            raise
 
 
 async def _receive(

@@ -159,7 +159,8 @@ def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=float,
         default=30.0,
         metavar="SECONDS",
-        help="how long to wait for a sender that was lost to come back (default 30)",
+        help="how long to wait for a sender that was lost to come back, or to call a relay again "
+        "(default 30)",
     )
     add_refine(parser)
     add_max_pixels(parser)
@@ -321,7 +322,14 @@ async def _receive(
     sink = Tee(*sinks)
     if args.source is not None:
         patience = _PATIENCE if args.wait is None else args.wait
-        return await view(sink, args.source, token=args.token, patience=patience, started=started)
+        return await view(
+            sink,
+            args.source,
+            token=args.token,
+            patience=patience,
+            hold=args.hold,
+            started=started,
+        )
     host, port = parse_address(args.listen)
     return await receive(
         sink,

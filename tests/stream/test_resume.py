@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
@@ -21,12 +22,14 @@ from gistcast.stream import (
     receive,
     send,
     session,
+    view,
     virtual,
 )
 from gistcast.stream.messages import ClipMarker
 from gistcast.stream.network import Emulator
+from gistcast.stream.relay import Relay, RelayServer, RelaySettings
 from gistcast.stream.resume import Continuation, Continued, joined, waits
-from gistcast.stream.signalling import WhipListener, whip_connect
+from gistcast.stream.signalling import WHEP, WHIP, WhipListener, whip_connect
 
 SECONDS = 0.32
 NETWORK = parse_network("delay=20ms,handshake=clean,seed=3")
@@ -136,6 +139,88 @@ def test_a_receiver_that_is_started_again_gets_the_next_clip(toy: ModuleType) ->
     assert second.numbers[0] - first.numbers[-1] <= 3  # one coded, one on its way
 
 
+def test_a_sender_that_is_started_again_goes_on_within_two_clips(toy: ModuleType) -> None:
+    """It counts from 0, and the receiver on: packets and all, so that a file stays whole."""
+
+    async def main() -> tuple[Timed, list[float], ReceiveSummary]:
+        loop, sink = asyncio.get_running_loop(), Timed()
+        begun: list[float] = []
+        url: asyncio.Future[str] = loop.create_future()
+        receiving = asyncio.create_task(
+            receive(
+                sink, listening=url.set_result, hold=30.0, progress=None,
+                started=lambda _: begun.append(loop.time()),
+            )
+        )  # fmt: skip
+        first = asyncio.create_task(
+            send(toy.ToySource(60, SECONDS), await url, SETTINGS, progress=None)
+        )
+        await until(lambda: len(sink.clips) >= 5)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await send(toy.ToySource(7, SECONDS), await url, SETTINGS, patience=10, progress=None)
+        return sink, begun, await receiving
+
+    sink, begun, summary = virtual.run(main())
+    assert summary.ended and len(begun) == 2
+    clips = [clip for _, clip in sink.clips]
+    assert sink.numbers == list(range(len(clips)))
+    assert [clip.marker.clip for clip in clips[-7:]] == list(range(7))
+    assert all(clip.complete for clip in clips[-7:])
+    assert {p.clip for clip in clips[-7:] for p in clip.packets} == set(sink.numbers[-7:])
+    assert sink.clips[-7][0] - begun[1] < 2 * SECONDS
+    sent = toy.toy_packets(0)
+    data = b"".join(replace(p, clip=clips[-7].number).to_bytes(toy.HEADER) for p in sent)
+    assert clips[-7].data == data
+
+
+def test_a_viewer_whose_link_is_cut_calls_again(toy: ModuleType, emulators: list[Emulator]) -> None:
+    async def main() -> tuple[Timed, ReceiveSummary]:
+        sink, relay = Timed(), Relay(RelaySettings(), fps=lambda _: Fraction(25))
+        async with RelayServer("127.0.0.1", 0, relay) as server:
+            sending = asyncio.create_task(
+                send(toy.ToySource(60, SECONDS), server.url + WHIP, SETTINGS, progress=None)
+            )
+            viewing = asyncio.create_task(
+                view(
+                    sink, server.url + WHEP, patience=10, network=NETWORK, hold=20.0,
+                    progress=None,
+                )
+            )  # fmt: skip
+            await until(lambda: len(sink.clips) >= 5)
+            cut(emulators[0])
+            await sending
+            return sink, await viewing
+
+    sink, summary = virtual.run(main())
+    assert summary.ended and sink.closed == 1 and len(emulators) == 2
+    assert sink.numbers == list(range(sink.numbers[0], 60))
+    held = [clip.number for _, clip in sink.clips if not clip.packets]
+    assert held == list(range(held[0], held[-1] + 1)) and 8 < len(held) * SECONDS < 13
+
+
+def test_a_viewer_gives_up_in_the_end(toy: ModuleType) -> None:
+    async def main() -> tuple[Timed, ReceiveSummary, float]:
+        loop, sink = asyncio.get_running_loop(), Timed()
+        relay = Relay(RelaySettings(), fps=lambda _: Fraction(25))
+        async with RelayServer("127.0.0.1", 0, relay) as server:
+            sending = asyncio.create_task(
+                send(toy.ToySource(60, SECONDS), server.url + WHIP, SETTINGS, progress=None)
+            )
+            viewing = asyncio.create_task(
+                view(sink, server.url + WHEP, patience=10, hold=12.0, progress=None)
+            )
+            await until(lambda: len(sink.clips) >= 5)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        gone = loop.time()
+        return sink, await viewing, loop.time() - gone
+
+    sink, summary, seconds = virtual.run(main())
+    assert not summary.ended and summary.clips >= 5 and sink.closed == 1
+    assert 10 < seconds < 25
+
+
 def test_nobody_comes_back(toy: ModuleType, emulators: list[Emulator]) -> None:
     async def main(reconnect: float) -> tuple[ReceiveSummary, float]:
         loop, sink = asyncio.get_running_loop(), Timed()
@@ -223,9 +308,11 @@ async def test_gaps_are_held_and_bounded_and_the_stream_stays_the_same() -> None
     assert sink.numbers == [3, 4, 5, 6]
     assert [clip.complete for _, clip in sink.clips] == [True, False, False, True]
     continued.write(received(0))  # a sender that was started again counts anew
-    assert sink.numbers[-1] == 0
+    continued.write(received(2))  # a leap within a link is its sender's
+    assert sink.numbers[4:] == [7, 9]
+    continued.start(b"header")
     continued.write(received(1 << 40))
-    assert len(sink.clips) == 5 + 256 + 1
+    assert len(sink.clips) == 6 + 256 + 1
     with pytest.raises(GistcastError, match="another stream"):
         continued.start(b"other")
     continued.finish()

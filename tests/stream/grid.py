@@ -1,0 +1,142 @@
+"""Tables of codecs over networks: `python tests/stream/grid.py FOLDER` writes FOLDER/README.md.
+
+Reads FOLDER/results.json, a file of `gistcast streameval`, and puts its tables between the lines
+`<!-- grid -->` and `<!-- /grid -->` of the README, which it leaves alone beyond them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+_BEGIN, _END = "<!-- grid -->", "<!-- /grid -->"
+_CODECS = {"gistcast": "gistcast", "vp8": "VP8", "h264": "H.264"}
+_RATES = (12, 24, 48, 96)
+_LOSSES = (0, 1, 5, 10, 20, 40)  # percent
+_DELAYS = (20, 150)  # ms
+_FALLING = "falling rate"
+_CASES = [
+    "none",
+    *(f"{loss} %" for loss in _LOSSES[1:]),
+    *(f"{loss} %, runs of 4" for loss in _LOSSES[1:]),
+]
+_COLUMNS: dict[str, Callable[[Row], str]] = {
+    "media": lambda row: f"{row['kbps_payload']:.1f}",
+    "wire": lambda row: f"{row['kbps_wire']:.1f}",
+    "PSNR": lambda row: f"{row['psnr_rgb']:.2f}",
+    "LPIPS": lambda row: f"{row['lpips_alex']:.3f}",
+    "shown": lambda row: f"{100 * row['rendered_ratio']:.1f} %",
+    "stalls": lambda row: str(row["stalls"]),
+    "stalled": lambda row: f"{100 * row['stall_ratio']:.1f} %",
+    "first ms": lambda row: _ms(row["first_frame_ms"]),
+    "delay p50": lambda row: _ms(row["delay_ms_p50"]),
+    "p95": lambda row: _ms(row["delay_ms_p95"]),
+    "p98": lambda row: _ms(row["delay_ms_p98"]),
+}
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def case_of(network: str) -> tuple[str, int]:
+    """What a network is called in a table, and its delay in ms."""
+    fields = dict(field.partition("=")[::2] for field in network.split(","))
+    delay = int(fields["delay"].removesuffix("ms"))
+    if "trace" in fields:
+        return _FALLING, delay
+    loss = fields.get("loss", "0%").removesuffix("%")
+    name = "none" if loss == "0" else f"{loss} %"
+    return name + (f", runs of {fields['burst']}" if "burst" in fields else ""), delay
+
+
+class Grid:
+    """Rows by codec, rate, network and delay."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = {
+            (row["codec"], row["kbps_target"], *case_of(row["network"])): row for row in rows
+        }
+
+    def find(self, codec: str, rate: int, case: str, delay: int) -> Row | None:
+        """A row, if it was measured."""
+        return self._rows.get((codec, rate, case, delay))
+
+    def overview(self, delay: int) -> list[str]:
+        """LPIPS and the share of the time stalled, everything at one delay."""
+        names = [f"{rate} {name}" for rate in _RATES for name in _CODECS.values()]
+        lines = [f"| loss | {' | '.join(names)} |", "|" + "---|" * (1 + len(names))]
+        cases = [*_CASES, _FALLING] if delay == _DELAYS[0] else _CASES
+        for case in cases:
+            rows = [self.find(c, rate, case, delay) for rate in _RATES for c in _CODECS]
+            cells = [
+                f"{r['lpips_alex']:.3f}, {100 * r['stall_ratio']:.1f}" if r else "" for r in rows
+            ]
+            lines.append(f"| {case} | {' | '.join(cells)} |")
+        return lines
+
+    def table(self, rate: int, delay: int) -> list[str]:
+        """All figures at one rate and delay, and what is missing."""
+        cases = [*_CASES, _FALLING] if delay == _DELAYS[0] else _CASES
+        lines = [f"| loss | codec | {' | '.join(_COLUMNS)} |", "|" + "---|" * (2 + len(_COLUMNS))]
+        missing = []
+        for case in cases:
+            for codec, name in _CODECS.items():
+                row = self.find(codec, rate, case, delay)
+                if row is None:
+                    missing.append(f"{name} at {case}")
+                    continue
+                cells = " | ".join(show(row) for show in _COLUMNS.values())
+                lines.append(f"| {case} | {name} | {cells} |")
+        return [f"Missing: {', '.join(missing) or 'none'}.", "", *lines]
+
+    def revisions(self) -> str:
+        """What the rows were measured at."""
+        counts = Counter((row["codec"], row["revision"]) for row in self._rows.values())
+        parts = [f"{_CODECS[c]} {n} at {revision}" for (c, revision), n in sorted(counts.items())]
+        return f"{len(self._rows)} rows: {', '.join(parts)}."
+
+
+def report(rows: Sequence[Row]) -> str:
+    """The tables in Markdown."""
+    grid = Grid(rows)
+    out = [grid.revisions()]
+    for delay in _DELAYS:
+        out += ["", f"## All rates, {delay} ms: LPIPS, per cent of the time stalled", ""]
+        out += grid.overview(delay)
+    for delay in _DELAYS:
+        for rate in _RATES:
+            out += ["", f"## {rate} kbit/s, {delay} ms", "", *grid.table(rate, delay)]
+    return "\n".join(out)
+
+
+def replaced(text: str, tables: str) -> str:
+    """A README with new tables.
+
+    Raises:
+        ValueError: it has no place for them.
+    """
+    pattern = re.compile(f"{re.escape(_BEGIN)}.*{re.escape(_END)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"no lines {_BEGIN} and {_END}")
+    return pattern.sub(lambda _: f"{_BEGIN}\n\n{tables}\n\n{_END}", text)
+
+
+def main() -> None:
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    rows = json.loads((folder / "results.json").read_text())["rows"]
+    readme = folder / "README.md"
+    readme.write_text(replaced(readme.read_text(), report(rows)))
+
+
+if __name__ == "__main__":
+    main()
