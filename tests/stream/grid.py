@@ -1,7 +1,8 @@
-"""Tables of codecs over networks: `python tests/stream/grid.py FOLDER` writes FOLDER/README.md.
+"""Tables of codecs over networks: `python tests/stream/grid.py FOLDER GUIDE.md`.
 
-Reads FOLDER/results.json, a file of `gistcast streameval`, and puts its tables between the lines
-`<!-- grid -->` and `<!-- /grid -->` of the README, which it leaves alone beyond them.
+Reads FOLDER/results.json, a file of `gistcast streameval`. All of its tables go into
+FOLDER/README.md, the overview into the guide: between the lines `<!-- grid -->` and
+`<!-- /grid -->`, beyond which nothing is touched.
 """
 
 from __future__ import annotations
@@ -103,13 +104,23 @@ class Grid:
         return f"{len(self._rows)} rows: {', '.join(parts)}."
 
 
-def report(rows: Sequence[Row]) -> str:
-    """The tables in Markdown."""
-    grid = Grid(rows)
-    out = [grid.revisions()]
+def overviews(rows: Sequence[Row]) -> str:
+    """What matters most, in Markdown."""
+    grid, out = Grid(rows), []
     for delay in _DELAYS:
-        out += ["", f"## All rates, {delay} ms: LPIPS, per cent of the time stalled", ""]
-        out += grid.overview(delay)
+        out += [
+            f"{delay} ms: LPIPS, and per cent of the time stalled.",
+            "",
+            *grid.overview(delay),
+            "",
+        ]
+    return "\n".join(out).strip()
+
+
+def report(rows: Sequence[Row]) -> str:
+    """All figures, in Markdown."""
+    grid = Grid(rows)
+    out = [grid.revisions(), "", "## All rates", "", overviews(rows)]
     for delay in _DELAYS:
         for rate in _RATES:
             out += ["", f"## {rate} kbit/s, {delay} ms", "", *grid.table(rate, delay)]
@@ -132,10 +143,11 @@ def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
-    rows = json.loads((folder / "results.json").read_text())["rows"]
-    readme = folder / "README.md"
-    readme.write_text(replaced(readme.read_text(), report(rows)))
+    parser.add_argument("guide", type=Path)
+    args = parser.parse_args()
+    rows = json.loads((args.folder / "results.json").read_text())["rows"]
+    for path, tables in ((args.folder / "README.md", report), (args.guide, overviews)):
+        path.write_text(replaced(path.read_text(), tables(rows)))
 
 
 if __name__ == "__main__":
