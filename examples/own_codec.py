@@ -1,4 +1,4 @@
-"""Your own codec in twenty lines: every frame a JPEG, by Pillow.
+"""Your own codec in twenty lines: every frame a JPEG, by Pillow (`pip install pillow`).
 
 gistcast eval in.mp4 -o out/ --codecs gistcast,x265,examples/own_codec.py:CODEC
 """

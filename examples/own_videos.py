@@ -19,8 +19,8 @@ from pathlib import Path
 
 import av
 
-from gistcast.codec.clip import Clip
-from gistcast.codec.media import Frame, VideoReader, VideoWriter, planes_to_frame, stack
+from gistcast.codec.clip import MAX_FRAMES
+from gistcast.codec.media import Frame, VideoInfo, VideoReader, VideoWriter, planes_to_frame, stack
 
 KINDS = {".avi", ".mkv", ".mov", ".mp4", ".webm", ".y4m"}
 LEAST, MOST = 32, 256  # frames of a piece
@@ -34,10 +34,18 @@ def scaled(path: Path, side: int) -> VideoReader:
     return VideoReader(path, size=(int(width * share) // 2 * 2, int(height * share) // 2 * 2))
 
 
-def cut(frames: Iterator[Frame]) -> Iterator[Clip]:
+def cut(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
     """Pieces of up to MOST frames; no shorter ones than a clip of training."""
     while len(piece := list(islice(frames, MOST))) >= LEAST:
-        yield stack(piece)
+        yield piece
+
+
+def write_piece(path: Path, info: VideoInfo, piece: list[Frame]) -> None:
+    """The frames as H.264, visually lossless."""
+    writer = VideoWriter(path, info)
+    for start in range(0, len(piece), MAX_FRAMES):
+        writer.write(stack(piece[start : start + MAX_FRAMES]))
+    writer.close()
 
 
 def write_still(path: Path, frame: Frame) -> None:
@@ -62,12 +70,9 @@ def prepare(videos: Path, data: Path, side: int = 144) -> list[dict[str, str]]:
         with scaled(path, side) as reader:
             for index, piece in enumerate(cut(iter(reader))):
                 name = f"{part}/{len(rows):05d}.mp4"
-                writer = VideoWriter(data / name, reader.info)
-                writer.write(piece)
-                writer.close()
+                write_piece(data / name, reader.info, piece)
                 if index == 0 and part == "train":
-                    first = (piece.y[0], piece.u[0], piece.v[0])
-                    write_still(data / "stills" / f"{len(rows):05d}.jpg", first)
+                    write_still(data / "stills" / f"{len(rows):05d}.jpg", piece[0])
                 said = {"label": label, "caption": label.replace("_", " ")}
                 rows.append({"file": name, **said, "group": str(path.relative_to(videos))})
     (data / "manifest.json").write_text(json.dumps(rows, indent=1) + "\n")
@@ -85,4 +90,4 @@ if __name__ == "__main__":
     pieces = prepare(args.videos, args.data, args.side)
     if not pieces:
         parser.exit(1, f"no video of {LEAST} frames or more in {args.videos}\n")
-    print(f"{len(pieces)} pieces; next: gistcast train gist {args.data} --minutes 20")
+    print(f"{len(pieces)} pieces; next: gistcast train gist {args.data} --minutes 1 --clips 500")

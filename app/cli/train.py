@@ -34,6 +34,7 @@ _VIDEO_TABLES = """examples:
 """
 _GIST = """examples:
   gistcast train gist DATA --minutes 20 --export gist.safetensors
+  gistcast train gist DATA --minutes 1 --clips 500                     # a first try
   gistcast encode in.mp4 -o out.gist --latent on --weights gist.safetensors
 """
 _REFINER = """examples:
@@ -120,6 +121,10 @@ def _add_run(parser: argparse.ArgumentParser, *, steps: int, batch: int) -> None
 
 def _add_gist(parser: argparse.ArgumentParser) -> None:
     _add_run(parser, steps=20000, batch=64)
+    parser.add_argument(
+        "--clips", type=int, default=24000, metavar="N",
+        help="drawn once, before the first step, to learn from (default 24000: minutes)",
+    )  # fmt: skip
     parser.set_defaults(run=run_gist)
 
 
@@ -213,8 +218,10 @@ def run_gist(args: argparse.Namespace) -> None:
     from gistcast.models.train_gist import GistTraining, export_gist, train_gist
 
     config = GistTraining(
-        args.data, args.work, _run_folder(args, "gist"), steps=args.steps, batch=args.batch
-    )
+        args.data, args.work, _run_folder(args, "gist"),
+        grids=args.clips, steps=args.steps, batch=args.batch,
+    )  # fmt: skip
+    print(f"drawing {args.clips} clips, unless {args.work} has them", file=sys.stderr)
     done = train_gist(config, minutes=args.minutes, device=args.device)
     _finish(done, args, lambda path: export_gist(config, path))
 

@@ -20,12 +20,12 @@ import pytest
 from snippets import ROOT
 
 import gistcast
+from gistcast.cli import main
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.file import read_gist
 from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter
 from gistcast.models.data import ClipSampler, build_store, validation_clips
-from gistcast.models.train_gist import GistTraining, export_gist, train_gist
 from gistcast.stream import GistSink, view
 
 EXAMPLES = ROOT / "examples"
@@ -79,9 +79,10 @@ def _clips(data: bytes) -> int:
 
 @pytest.fixture(scope="module")
 def data(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve videos, prepared."""
+    """Twelve videos, prepared: eleven of a clip, the first of 105 frames."""
     folder = tmp_path_factory.mktemp("data")
-    for number in range(1, 12):
+    shutil.copy(ROOT / "app" / "assets" / "street.mp4", video.with_name("00.mp4"))
+    for number in range(1, 11):
         shutil.copy(video, video.with_name(f"{number:02d}.mp4"))
     rows = _example("own_videos.py")["prepare"](video.parent.parent, folder, side=48)
     assert len(rows) == 12
@@ -93,6 +94,7 @@ def test_own_videos_become_training_data(data: Path, tmp_path: Path) -> None:
     assert [row["file"].split("/")[0] for row in rows].count("val") == 1
     assert {row["caption"] for row in rows} == {"street"}
     store = build_store(data, "train", tmp_path / "train")
+    assert max(source.frames for source in store.sources) == 105
     sample = ClipSampler(store, size=32).sample(np.random.default_rng(1))
     assert sample.clip.y.shape == (32, 32, 32) and sample.label == "street"
     assert len(validation_clips(data)) == 1
@@ -103,10 +105,9 @@ def test_own_videos_become_training_data(data: Path, tmp_path: Path) -> None:
 def test_training_on_own_videos_makes_weights_that_code(
     data: Path, street: Clip, tmp_path: Path
 ) -> None:
-    run = GistTraining(data, tmp_path / "work", tmp_path / "run", grids=4, steps=2, batch=2)
-    assert train_gist(run, minutes=1, device="cpu") == 2
     weights = tmp_path / "gist.safetensors"
-    export_gist(run, weights)
+    told = ["--clips", "4", "--steps", "2", "--batch", "2", "--work", str(tmp_path / "work")]
+    assert main(["train", "gist", str(data), *told, "--export", str(weights)]) == 0
     settings = gistcast.EncodeSettings(layers="latent")
     coded = gistcast.encode(clip_to_rgb(street), settings=settings, weights=weights)
     drawn = gistcast.decode(coded, refine="off", weights=weights)
