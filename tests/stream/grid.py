@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -44,6 +45,10 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 100, break_on_hyphens=False)
 
 
 def case_of(network: str) -> tuple[str, int]:
@@ -95,13 +100,13 @@ class Grid:
                     continue
                 cells = " | ".join(show(row) for show in _COLUMNS.values())
                 lines.append(f"| {case} | {name} | {cells} |")
-        return [f"Missing: {', '.join(missing) or 'none'}.", "", *lines]
+        return [_wrapped(f"Missing: {'; '.join(missing) or 'none'}."), "", *lines]
 
     def revisions(self) -> str:
         """What the rows were measured at."""
         counts = Counter((row["codec"], row["revision"]) for row in self._rows.values())
         parts = [f"{_CODECS[c]} {n} at {revision}" for (c, revision), n in sorted(counts.items())]
-        return f"{len(self._rows)} rows: {', '.join(parts)}."
+        return _wrapped(f"{len(self._rows)} rows: {', '.join(parts)}.")
 
 
 def overviews(rows: Sequence[Row]) -> str:
