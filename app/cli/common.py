@@ -80,7 +80,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: argparse._ActionsContainer) -> None:
     """--device."""
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="for the networks"

@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,64 +40,67 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "-o", "--output", required=True, metavar="DIR", type=Path,
         help="results, report and what was measured; a run there is gone on with",
     )  # fmt: skip
-    parser.add_argument(
-        "--codecs", type=_names, metavar="A,B",
-        help="names, or FILE.py:NAME for your own (default: gistcast and all standards)",
-    )  # fmt: skip
-    parser.add_argument(
+    common.add_json(parser)
+    _add_clips(parser.add_argument_group("the clips").add_argument)
+    _add_codecs(parser.add_argument_group("what is compared").add_argument)
+    how = parser.add_argument_group("how it runs")
+    _add_running(how.add_argument)
+    common.add_device(how)
+    parser.set_defaults(run=run)
+
+
+def _add_clips(add: Callable[..., object]) -> None:
+    add(
         "--sizes", type=_sizes, default=((64, 64),), metavar="N|WxH,..",
         help="of the frames; one number is the side of a square (default 64)",
     )  # fmt: skip
-    parser.add_argument(
-        "--metrics", type=_names, metavar="A,B", default=("default",),
-        help="default, all, or names: see docs/evaluation.md",
-    )  # fmt: skip
-    parser.add_argument("--points", type=int, metavar="N", help="points on every curve")
-    parser.add_argument(
-        "--budgets", type=_numbers, default=(), metavar="BYTES,..",
-        help="search the finest payload within each budget instead (bytes a clip at 64x64)",
-    )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="few arms and points")
-    parser.add_argument("--clips", type=int, metavar="N", help="N clips, evenly out of the inputs")
-    parser.add_argument(
+    add("--clips", type=int, metavar="N", help="N clips, evenly out of the inputs")
+    add(
         "--frames", type=int, default=MAX_FRAMES, metavar="N",
         help=f"in each clip, at most (default {MAX_FRAMES})",
     )  # fmt: skip
-    parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame")
-    parser.add_argument(
-        "--fps", type=common.parse_fps, metavar="F", help="of picture folders and raw video"
-    )
-    parser.add_argument("--raw", metavar="WxH[@FPS][:FORMAT]", help="geometry of raw video")
-    parser.add_argument(
+    add("--start", type=int, default=0, metavar="N", help="first frame")
+    add("--fps", type=common.parse_fps, metavar="F", help="of picture folders and raw video")
+    add("--raw", metavar="WxH[@FPS][:FORMAT]", help="geometry of raw video")
+    add(
         "--untagged", metavar="MATRIX[,RANGE]",
         help="colour of inputs that do not say theirs, such as bt601,full (default: bt709,limited)",
     )  # fmt: skip
-    parser.add_argument(
-        "--weights", type=Path, metavar="DIR", help="weights of compressai: codecs, safetensors"
-    )
-    parser.add_argument("--text", help="description of the clips, for the row of text alone")
-    parser.add_argument(
-        "--manifest", type=Path, metavar="JSON", help="rows with `file` and `caption`"
-    )
-    parser.add_argument(
+    add("--text", help="description of the clips, for the row of text alone")
+    add("--manifest", type=Path, metavar="JSON", help="rows with `file` and `caption`")
+
+
+def _add_codecs(add: Callable[..., object]) -> None:
+    add(
+        "--codecs", type=_names, metavar="A,B",
+        help="names, or FILE.py:NAME for your own (default: gistcast and all standards)",
+    )  # fmt: skip
+    add(
+        "--metrics", type=_names, metavar="A,B", default=("default",),
+        help="default, all, or names: see docs/evaluation.md",
+    )  # fmt: skip
+    add("--points", type=int, metavar="N", help="points on every curve")
+    add(
+        "--budgets", type=_numbers, default=(), metavar="BYTES,..",
+        help="search the finest payload within each budget instead (bytes a clip at 64x64)",
+    )  # fmt: skip
+    add("--quick", action="store_true", help="few arms and points")
+    add("--weights", type=Path, metavar="DIR", help="weights of compressai: codecs, safetensors")
+    add(
         "--read", nargs="*", default=(), metavar="JSON[@WxH@FPS]",
         help="curves of others in CompressAI's form, shown beside ours; of what size and rate "
         "their videos were, where the file has bit rates alone",
     )  # fmt: skip
-    parser.add_argument(
+    add(
         "--blind", type=float, metavar="BYTES",
         help="also write blind.html, to judge ours and theirs at so many bytes a clip at 64x64",
     )  # fmt: skip
-    parser.add_argument(
-        "--cache", type=Path, metavar="FILE", help="what was measured before (default: in DIR)"
-    )
-    parser.add_argument(
-        "--jobs", type=int, metavar="N", help="steps at a time (default: a processor each)"
-    )
-    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where to run")
-    common.add_json(parser)
-    common.add_device(parser)
-    parser.set_defaults(run=run)
+
+
+def _add_running(add: Callable[..., object]) -> None:
+    add("--cache", type=Path, metavar="FILE", help="what was measured before (default: in DIR)")
+    add("--jobs", type=int, metavar="N", help="steps at a time (default: a processor each)")
+    add("--engine", choices=("local", "ray"), default="local", help="where to run")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def test_a_short_passage(
     codec: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["streameval", str(video), "-o", str(tmp_path / "out"), "--size", "64x64"]
-    command += ["--codecs", codec, "--clip", "8", "--preset", "fast", "--playout", "10"]
+    command += ["--codecs", codec, "--clip", "8", "--preset", "fast", "--playout", "4"]
     command += ["--network", "delay=5ms", "--rates", "40k", "--json"]
     assert main(command) == 0
     (row,) = json.loads(capsys.readouterr().out)["rows"]
