@@ -43,6 +43,7 @@ api: install
 
 # a wheel and an sdist: dist/
 package: install
+	rm -rf build dist *.egg-info
 	for what in sdist wheel; do \
 		$(BIN)/python -c "from setuptools import build_meta as b; b.build_$$what('dist')" || exit 1; \
 	done

@@ -80,6 +80,24 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
+def add_shape(parser: argparse.ArgumentParser, *, frames: str) -> None:
+    """--frames and --size of clips that are drawn.
+
+    Args:
+        frames: what --frames counts.
+    """
+    parser.add_argument(
+        "--frames", type=int, default=32, metavar="N", help=f"{frames} (default 32)"
+    )
+    parser.add_argument(
+        "--size",
+        type=parse_size,
+        default=(64, 64),
+        metavar="WxH",
+        help="of the frames (default 64x64)",
+    )
+
+
 def add_device(parser: argparse._ActionsContainer) -> None:
     """--device."""
     parser.add_argument(

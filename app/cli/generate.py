@@ -36,16 +36,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "folder for a data set with a manifest",
     )
     parser.add_argument("--seed", type=int, default=0, help="another seed, another clip")
-    parser.add_argument(
-        "--frames", type=int, default=32, metavar="N", help="in each clip (default 32)"
-    )
-    parser.add_argument(
-        "--size",
-        type=common.parse_size,
-        default=(64, 64),
-        metavar="WxH",
-        help="of the frames (default 64x64)",
-    )
+    common.add_shape(parser, frames="in each clip")
     parser.add_argument(
         "--fps",
         type=common.parse_fps,

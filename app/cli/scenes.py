@@ -39,20 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("-y", "--overwrite", action="store_true", help="replace what exists")
     common.add_json(parser)
     parser.add_argument("--count", type=int, default=100, metavar="N", help="clips (default 100)")
-    parser.add_argument(
-        "--size",
-        type=common.parse_size,
-        default=(64, 64),
-        metavar="WxH",
-        help="of the frames (default 64x64)",
-    )
-    parser.add_argument(
-        "--frames",
-        type=int,
-        default=32,
-        metavar="N",
-        help="in each clip, at 25 a second (default 32)",
-    )
+    common.add_shape(parser, frames="in each clip, at 25 a second")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another world")
     parser.add_argument(
         "--start", type=int, default=0, metavar="N", help="number of the first scene"
