@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gistcast.cli import common
 from gistcast.codec.clip import MAX_FRAMES
+from gistcast.codec.errors import GistcastError
 
 if TYPE_CHECKING:
     from gistcast.eval.inputs import Source
@@ -73,7 +74,7 @@ def _add_clips(add: Callable[..., object]) -> None:
 def _add_codecs(add: Callable[..., object]) -> None:
     add(
         "--codecs", type=_names, metavar="A,B",
-        help="names, or FILE.py:NAME for your own (default: gistcast and all standards)",
+        help="names, or FILE.py:NAME for your own (default: ours and all standards at hand)",
     )  # fmt: skip
     add(
         "--metrics", type=_names, metavar="A,B", default=("default",),
@@ -126,6 +127,22 @@ def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for name in names for one in spelled.get(name, (name,))))
 
 
+def _at_hand() -> tuple[str, ...]:
+    """All codecs, but for those whose program is missing: they are named on standard error."""
+    from gistcast.eval.codecs import STANDARD
+    from gistcast.eval.codecs.executable import ExecutableCodec, ffmpeg_program
+    from gistcast.eval.codecs.family import NAMES
+
+    try:
+        ffmpeg_program()
+    except GistcastError as error:
+        missing = {codec.name for codec in STANDARD if isinstance(codec, ExecutableCodec)}
+        left = " and ".join(name for name in NAMES if name in missing)
+        print(f"gistcast eval: without {left}, so the hull is lower: {error}", file=sys.stderr)
+        return tuple(name for name in NAMES if name not in missing)
+    return NAMES
+
+
 def _codecs(names: tuple[str, ...], weights: Path | None) -> tuple[str, ...]:
     """Names, with the weights' folder where one is needed and not said."""
     needs = [weights is not None and n.startswith("compressai:") and "@" not in n for n in names]
@@ -146,13 +163,12 @@ def _sources(args: argparse.Namespace) -> list[Source]:
 
 def run(args: argparse.Namespace) -> None:
     """Measure."""
-    from gistcast.eval.codecs.family import NAMES
     from gistcast.eval.compressai import curve_of
     from gistcast.eval.run import Plan, run_eval
 
     plan = Plan(
         sources=_sources(args),
-        codecs=_codecs(args.codecs or NAMES, args.weights),
+        codecs=_codecs(args.codecs or _at_hand(), args.weights),
         sizes=args.sizes,
         metrics=_metrics(args.metrics),
         points=args.points,

@@ -240,3 +240,23 @@ def test_a_command_imports_no_other() -> None:
     names = set(found.stdout.decode().split())
     assert "gistcast.cli.decode" in names and "gistcast.cli.streaming" not in names
     assert not names & {"torch", "aiortc", "aiohttp"}
+
+
+def test_eval_goes_on_without_programs_of_others(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default codecs that are not installed are left out and named; asked for, they fail."""
+    from gistcast.eval import run
+    from gistcast.eval.codecs import executable
+
+    executable.ffmpeg_program.cache_clear()
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    plans: list[run.Plan] = []
+    monkeypatch.setattr(run, "run_eval", lambda plan, *_, **__: plans.append(plan))
+    try:
+        assert main(["eval", str(STREET), "-o", str(tmp_path)]) == 0
+    finally:
+        executable.ffmpeg_program.cache_clear()
+    assert "libaom" not in plans[0].codecs and {"gistcast", "svt-av1"} <= set(plans[0].codecs)
+    said = capsys.readouterr().err
+    assert "without libaom and vvenc" in said and 'pip install "gistcast[eval]"' in said
