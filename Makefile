@@ -48,19 +48,5 @@ package: install
 		$(BIN)/python -c "from setuptools import build_meta as b; b.build_$$what('dist')" || exit 1; \
 	done
 
-# the README's figures, from docs/results
-figures: install
-	$(BIN)/python docs/figures.py --write
-
-# the reference of the Python API, from docstrings: out/api/index.html
-api: install
-	$(BIN)/python docs/api.py -o out/api
-
-# a wheel and an sdist: dist/
-package: install
-	for what in sdist wheel; do \
-		$(BIN)/python -c "from setuptools import build_meta as b; b.build_$$what('dist')" || exit 1; \
-	done
-
 clean:
 	rm -rf $(VENV) out build dist *.egg-info

@@ -30,7 +30,20 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 #: programs of others that documents call
-OTHERS = {"ffmpeg", "ffplay", "git", "ls", "make", "pip", "python3", "sed", "sh", "echo", "cat"}
+OTHERS = {
+    "cat",
+    "cp",
+    "echo",
+    "ffmpeg",
+    "ffplay",
+    "git",
+    "ls",
+    "make",
+    "pip",
+    "python3",
+    "sed",
+    "sh",
+}
 _SHELL = {"for", "do", "done", "export", "eval"}
 
 
