@@ -22,6 +22,7 @@ from gistcast.codec.packet import Packet
 from gistcast.networks import REFINE as REFINE
 from gistcast.networks import load_model as load_model
 from gistcast.networks import models_for as models_for
+from gistcast.networks import viewer_of as viewer_of
 
 Frames = NDArray[np.uint8]
 
@@ -33,7 +34,7 @@ class Encoder:
         width, height: of the frames.
         fps: frames a second.
         settings: see `EncodeSettings`.
-        device: auto, cpu or cuda, for the gist model where one is used.
+        device: auto, cpu or cuda, for the gist model where one is used, and for the viewer.
         model: real or scenes: which gist model describes the clips, where the settings say so.
         weights: file with weights of that model, in place of the bundled ones.
 
@@ -55,7 +56,8 @@ class Encoder:
     ) -> None:
         settings = settings or EncodeSettings()
         info = VideoInfo(width, height, Fraction(fps).limit_denominator(1001))
-        self._encoder = ClipEncoder(info, settings, load_model(settings, device, model, weights))
+        described = load_model(settings, device, model, weights)
+        self._encoder = ClipEncoder(info, settings, described, viewer_of(settings, device))
         self._pending: list[Frames] = []
 
     @property

@@ -1,4 +1,5 @@
-"""The networks of a stream: what describes its clips, and what its header asks for.
+"""The networks of a stream: what describes its clips, who it is coded for, and what its header
+asks for.
 
 header --model id--> kind of model --weights hash--> file: a bundled one, or one that is named
 description alone --> the model's own stage 2      sketch --> the refiner of real video
@@ -18,7 +19,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.errors import ModelError, UsageError
 from gistcast.codec.header import Header
-from gistcast.codec.protocol import GistModel, Refiner
+from gistcast.codec.protocol import GistModel, Refiner, Viewer
 
 if TYPE_CHECKING:
     import torch
@@ -76,6 +77,36 @@ def load_model(
 
     kind = _kind(model)
     return kind.load(pick_device(device), kind.bundled if weights is None else Path(weights))
+
+
+class FirstAsked:
+    """A viewer that loads its networks when it is first asked: many clips are not worth a question.
+
+    Args:
+        device: auto, cpu or cuda.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self._device = device
+        self._viewer: Viewer | None = None
+
+    def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: int) -> float:
+        """See `gistcast.codec.protocol.Viewer.distance`.
+
+        Raises:
+            ModelError: weights are missing or damaged.
+        """
+        if self._viewer is None:
+            from gistcast.models.training import pick_device
+            from gistcast.models.zoo import load_viewer
+
+            self._viewer = load_viewer(pick_device(self._device))
+        return self._viewer.distance(clip, sketch, step=step, kept=kept)
+
+
+def viewer_of(settings: EncodeSettings, device: str = "auto") -> Viewer | None:
+    """Who to code for, if the settings leave a viewer any choice (imports torch when asked)."""
+    return FirstAsked(device) if settings.tune != "psnr" and settings.chooses else None
 
 
 def models_for(
@@ -145,6 +176,7 @@ class ScenesOrSketch:
         sketch: Clip,
         *,
         step: float,
+        kept: int = 0,
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,
@@ -152,4 +184,5 @@ class ScenesOrSketch:
     ) -> Clip:
         """See `gistcast.codec.protocol.Refiner.refine`."""
         chosen = self._refiner if step > 0 else self._scenes
-        return chosen.refine(sketch, step=step, latent=latent, text=text, seed=seed, mode=mode)
+        told = {"step": step, "kept": kept, "latent": latent, "text": text}
+        return chosen.refine(sketch, **told, seed=seed, mode=mode)  # type: ignore[arg-type]

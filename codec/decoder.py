@@ -65,6 +65,11 @@ class DecodedClip:
         """Luma quantiser step on the 8-bit scale; 0 without a residual or video."""
         return _step(self.quantiser, self.video)
 
+    @property
+    def kept(self) -> int:
+        """Frames that were coded, where the sketch came as video; 0 for a residual."""
+        return 0 if self.video is None else self.video.kept
+
 
 class Decoder:
     """Decodes the clips of one stream, each on its own.
@@ -158,6 +163,7 @@ class Decoder:
             clip = self._refiner.refine(
                 sketch,
                 step=_step(quantiser, video),
+                kept=0 if video is None else video.kept,
                 latent=latent,
                 text=text,
                 seed=self.header.seed + number,

@@ -24,7 +24,7 @@ from gistcast.codec.latent import encode_latent
 from gistcast.codec.layers import Layers
 from gistcast.codec.media import VideoInfo
 from gistcast.codec.packet import LATENT, TEXT, VIDEO, Packet
-from gistcast.codec.protocol import FloatPlanes, GistModel
+from gistcast.codec.protocol import FloatPlanes, GistModel, Viewer
 from gistcast.codec.ratecontrol import (
     TYPICAL,
     Bucket,
@@ -34,11 +34,11 @@ from gistcast.codec.ratecontrol import (
     near_budget,
     within_budget,
 )
-from gistcast.codec.settings import LAYER_SETS, PRESETS, TOOLS, EncodeSettings
+from gistcast.codec.settings import LAYER_SETS, PRESETS, TOOLS, TUNES, EncodeSettings
 from gistcast.codec.text import encode_text
 from gistcast.codec.videochoice import Choice
 
-__all__ = ["LAYER_SETS", "PRESETS", "TOOLS", "EncodeSettings", "Encoder"]
+__all__ = ["LAYER_SETS", "PRESETS", "TOOLS", "TUNES", "EncodeSettings", "Encoder"]
 
 _DEFAULT_QUALITY = 50.0
 LEAST_LIMIT = 128  #: bytes that any clip can be coded with
@@ -60,6 +60,10 @@ class Encoder:
         info: geometry and frame rate of the video.
         settings: see `EncodeSettings`.
         model: the gist model, needed for latents and for gists from text.
+        viewer: who to code for, unless the settings are tuned for PSNR.
+
+    Raises:
+        UsageError: the settings ask for a model or a viewer that is not given.
     """
 
     def __init__(
@@ -67,8 +71,12 @@ class Encoder:
         info: VideoInfo,
         settings: EncodeSettings | None = None,
         model: GistModel | None = None,
+        viewer: Viewer | None = None,
     ) -> None:
         self.settings = settings or EncodeSettings()
+        if self.settings.tune == "perceptual" and viewer is None:
+            raise UsageError("to tune for the eye the encoder needs a viewer")
+        self._viewer = viewer if self.settings.tune != "psnr" else None
         uses_model = self.settings.latent != "off" or self.settings.layers != "residual"
         if uses_model and model is None:
             raise UsageError("text and latent layers need a gist model")
@@ -221,7 +229,7 @@ class Encoder:
         def measure(layers: Layers) -> int:
             return self._size(clip, described + layers)
 
-        choice = Choice(clip, settings, measure) if gist is None else None
+        choice = Choice(clip, settings, measure, self._viewer) if gist is None else None
         if budget is None:
             quality = _DEFAULT_QUALITY if settings.quality is None else settings.quality
             plain = at_quality(trials, quality)
@@ -247,7 +255,7 @@ class Encoder:
         """The best within a budget. Where video is clearly better, the residual is not searched,
         except by preset slow."""
         preset, guess = self.settings.preset, self._guess
-        if choice and choice.open and preset != "slow":
+        if choice and choice.open and preset != "slow" and not choice.asks(budget):
             near = near_budget(trials, budget, measure, guess)
             video = choice.clearly_within(trials, near, budget)
             if video is not None:

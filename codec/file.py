@@ -28,7 +28,7 @@ from gistcast.codec.packet import (
     parse_packet,
     put_varint,
 )
-from gistcast.codec.protocol import GistModel, Refiner
+from gistcast.codec.protocol import GistModel, Refiner, Viewer
 
 #: Bytes that a reader may run through CRCs, in a whole file, looking for the next sound packet.
 _RESYNC_WORK = 64 << 20
@@ -235,11 +235,13 @@ def encode_video(
     info: VideoInfo,
     settings: EncodeSettings,
     model: GistModel | None = None,
+    viewer: Viewer | None = None,
     *,
     index: bool = False,
 ) -> bytes:
     """Clips -> the bytes of a `.gist` file."""
-    return b"".join(encode_packets(clips, Encoder(info, settings, model), index=index))
+    encoder = Encoder(info, settings, model, viewer)
+    return b"".join(encode_packets(clips, encoder, index=index))
 
 
 def decode_video(

@@ -1,7 +1,8 @@
-"""What the codec asks of networks: a gist model (stage 1) and a refiner (stage 2).
+"""What the codec asks of networks: a gist model (stage 1), a refiner (stage 2), and a viewer to
+code for.
 
     describe(clip, text) -> latent integers        gist(latent, text, ...) -> blurry planes
-    refine(sketch, ...)  -> the regenerated clip
+    refine(sketch, ...)  -> the regenerated clip   distance(clip, sketch, ...) -> how far off it is
 
 Anyone's model plugs in by offering these methods; nothing here knows how they are computed.
 """
@@ -62,6 +63,7 @@ class Refiner(Protocol):
         sketch: Clip,
         *,
         step: float,
+        kept: int = 0,
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,
@@ -71,8 +73,24 @@ class Refiner(Protocol):
 
         Args:
             sketch: the decoded sketch.
-            step: luma quantiser step of the residual on the 8-bit scale (0: none was sent).
+            step: luma quantiser step of the residual, or of video of like quality, on the 8-bit
+                scale (0: none was sent).
+            kept: frames that were coded, where the sketch came as video: between these it fades.
+                0 for a residual.
             latent, text: the description, where there is one.
             seed: of the noise that detail grows from.
             mode: fidelity, balanced or detail.
+        """
+
+
+class Viewer(Protocol):
+    """Who an encoder that is tuned for the eye codes for."""
+
+    def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: int) -> float:
+        """How far from a clip looks what a receiver will show of its sketch; 0 is the clip itself.
+
+        Args:
+            clip: the original.
+            sketch: what its layers decode to.
+            step, kept: as of `Refiner.refine`.
         """

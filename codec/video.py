@@ -31,8 +31,9 @@ from gistcast.codec.av1 import (
     split,
     structures,
 )
-from gistcast.codec.clip import Clip, Plane
+from gistcast.codec.clip import Clip
 from gistcast.codec.errors import CorruptError
+from gistcast.codec.fade import fill, kept_frames
 from gistcast.codec.layers import Layers
 from gistcast.codec.media import (
     Frame,
@@ -50,37 +51,12 @@ if TYPE_CHECKING:
 
 _LEAST_SIDE = 16  #: samples; smaller frames are extended
 _RESIDUAL_QUANTISER = 0.55  # a residual's over base_q_idx, at the same lambda, as measured
-# refiner-1 never saw AV1 sketches: on 12 validation clips this keeps their PSNR and still lowers
-# LPIPS-Alex (.0792 to .0745); at 1 it costs 0.24 dB
-_FILTERED = 0.35
 _LAYER_BYTES = 1000  # a layer is cut where it reaches this
 
 
 def coded_size(width: int, height: int) -> tuple[int, int]:
     """Width and height of the AV1 frames: even, and at least 16."""
     return max(_LEAST_SIDE, width + width % 2), max(_LEAST_SIDE, height + height % 2)
-
-
-def kept_frames(frames: int, kept: int) -> list[int]:
-    """Which frames are coded: the middles of equal stretches."""
-    return [(2 * k + 1) * frames // (2 * kept) for k in range(kept)]
-
-
-def fill(planes: Plane, times: Many[int], frames: int) -> Plane:
-    """Frames at some times (n, H, W) -> all frames (T, H, W): a linear fade between the two
-    around, in whole numbers, and a hold before the first and behind the last."""
-    out = np.empty((frames, *planes.shape[1:]), np.uint8)
-    for t in range(frames):
-        after = int(np.searchsorted(times, t))
-        if after == 0 or after == len(times):
-            out[t] = planes[min(after, len(times) - 1)]
-            continue
-        a, b = times[after - 1], times[after]
-        mixed = planes[after - 1].astype(np.int32) * (b - t) + planes[after].astype(np.int32) * (
-            t - a
-        )
-        out[t] = (mixed + (b - a) // 2) // (b - a)
-    return out
 
 
 @dataclass(frozen=True)
@@ -219,8 +195,8 @@ class Video:
     @property
     def step(self) -> float:
         """Luma step, on the 8-bit scale, that stage 2 is told: that of the residual that is chosen
-        at the same lambda, but smaller, as AV1's own filters leave less to do."""
-        return _FILTERED * luma_step(round(_RESIDUAL_QUANTISER * self.quantiser))
+        at the same lambda."""
+        return luma_step(round(_RESIDUAL_QUANTISER * self.quantiser))
 
 
 def decode(payloads: Many[bytes], frames: int, height: int, width: int) -> Video:

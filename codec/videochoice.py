@@ -1,6 +1,7 @@
 """Whether a clip's sketch is better carried as AV1, and which: by rate and distortion.
 
-residual of the clip --quantiser--> a guess of CRF --SVT-AV1, decoded--> the best that fits
+residual of the clip --quantiser--> a guess of CRF --SVT-AV1, decoded--> the best that fits:
+    the nearest to the clip in squared error, or for a viewer of what stage 2 makes of it
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.distortion import distortion
 from gistcast.codec.errors import CorruptError
 from gistcast.codec.layers import Layers
+from gistcast.codec.protocol import Viewer
+from gistcast.codec.quantiser import luma_step
 from gistcast.codec.ratecontrol import Trial, Trials
 from gistcast.codec.settings import EncodeSettings
 from gistcast.codec.video import decode, encode
@@ -35,6 +38,11 @@ _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
 _FAR = 1.3  # distortion over the best, expected at the budget, from which a search is given up
 _POLISH, _POLISH_TRIES = 1.1, 4  # distortion over that with more effort, at most; encodes
+_SMALL, _SMALL_CLIP = 2000, 32 * 64 * 64  # bytes of a budget that is small, for these samples
+_LARGEST = 256 * 256  # luma samples of a frame, up to which there is time for a viewer unasked
+_HALVED = 5.0  # lower the CRF by so much where half as many frames share a budget, to begin with
+_SEEN = 0.85  # share of a budget that a video must use to be shown to a viewer
+_HALVINGS = 6  # a viewer is shown all frames, half of them, ... 32, 16, 8, 4, 2, 1
 _CLEARLY = 0.75  # distortion over a residual's, expected at the budget, from which it is beaten
 
 
@@ -46,6 +54,7 @@ class VideoTrial:
         kept, crf: frames, and quality in CRF.
         layers: coded.
         picture: what comes out.
+        step: that stage 2 is told.
         distortion: see `gistcast.codec.distortion`.
     """
 
@@ -53,6 +62,7 @@ class VideoTrial:
     crf: float
     layers: Layers
     picture: Clip
+    step: float
     distortion: float
 
 
@@ -100,10 +110,11 @@ class VideoTrials:
             units = encode(clip, kept, crf, self._preset)
             layers = units.layers()
             payloads = [payload for _, payload in layers]
-            picture = decode(payloads, clip.frames, clip.height, clip.width).clip
+            made = decode(payloads, clip.frames, clip.height, clip.width)
         except (UnsupportedError, CorruptError):  # an encoder of another version, at worst
             return None
-        return VideoTrial(kept, crf, layers, picture, distortion(clip, picture))
+        off = distortion(clip, made.clip)
+        return VideoTrial(kept, crf, layers, made.clip, made.step, off)
 
 
 def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[int]:
@@ -139,11 +150,25 @@ def _crf(quantiser: int, kept: int, clip: Clip) -> float:
 
 
 class _Search:
-    """The finest CRF within a budget, for a number of frames kept."""
+    """The best CRF within a budget, for a number of frames kept.
 
-    def __init__(self, trials: VideoTrials, budget: int, measure: Measure, tries: int) -> None:
+    Args:
+        tries: encodes at most.
+        fullest: the best is what uses most of the budget, not what has the least squared error:
+            the sharper a frame, the larger the error of fades from it.
+    """
+
+    def __init__(
+        self,
+        trials: VideoTrials,
+        budget: int,
+        measure: Measure,
+        tries: int,
+        *,
+        fullest: bool = False,
+    ) -> None:
         self._trials, self._budget, self._measure = trials, budget, measure
-        self._tries = tries
+        self._tries, self._fullest = tries, fullest
 
     def run(self, kept: int, crf: float, rival: float) -> VideoTrial | None:
         """The best that fits; None if nothing does, or if it is far from `rival`."""
@@ -160,12 +185,17 @@ class _Search:
             if trial.distortion * (size / self._budget) ** _POWER > rival:
                 return best
             points.append((trial.crf, math.log(size / self._budget)))
-            if size <= self._budget and (best is None or trial.distortion < best.distortion):
+            if size <= self._budget and (best is None or self._better(trial, best)):
                 best = trial
             crf = _next_crf(points)
             if crf == trial.crf or _FULL * self._budget <= size <= self._budget:
                 break
         return best
+
+    def _better(self, trial: VideoTrial, best: VideoTrial) -> bool:
+        if self._fullest:
+            return self._measure(trial.layers) > self._measure(best.layers)
+        return trial.distortion < best.distortion
 
 
 def _next_crf(points: Sequence[tuple[float, float]]) -> float:
@@ -196,21 +226,29 @@ class Choice:
         clip: to be coded.
         settings: of the stream.
         measure: bytes of the clip with some layers.
+        viewer: whose choice it is; None leaves it to the squared error.
     """
 
-    def __init__(self, clip: Clip, settings: EncodeSettings, measure: Measure) -> None:
+    def __init__(
+        self, clip: Clip, settings: EncodeSettings, measure: Measure, viewer: Viewer | None = None
+    ) -> None:
         self._clip, self._settings, self._measure = clip, settings, measure
+        self._viewer = viewer
         self._videos = VideoTrials(clip, _searching(clip, settings))
         finer = _polishing(clip, settings)
         self._finer = None if finer is None else VideoTrials(clip, finer)
 
     @property
+    def _tries(self) -> int:
+        """Encodes of a search, at most."""
+        return 8 if self._settings.preset == "slow" else 5
+
+    @property
     def open(self) -> bool:
         """Whether the settings, and the clip's size, make video worth a try."""
-        settings, clip = self._settings, self._clip
+        clip = self._clip
         small = min(clip.width, clip.height) < _LEAST_SIDE or clip.frames < _LEAST_FRAMES
-        wanted = "video" not in settings.without and settings.residual_layers is None
-        return wanted and settings.preset != "fast" and not small
+        return self._settings.chooses and not small
 
     def within(
         self, trials: Trials, trial: Trial, budget: int, least: float = LEAST_SHARE
@@ -222,9 +260,53 @@ class Choice:
         """
         if not self.open:
             return trial
+        if self._viewer is not None and self.asks(budget):
+            return self._seen(self._viewer, trials, trial, budget, least)
         rival = self._exact(trials, trial)
         video = self._best(rival, budget, least)
         return rival if video is None else _as_trial(video, trial)
+
+    def asks(self, budget: int) -> bool:
+        """Whether the viewer chooses within a budget."""
+        if self._viewer is None:
+            return False
+        if self._settings.tune == "perceptual":
+            return True
+        area = self._clip.height * self._clip.width
+        small = _SMALL * area * self._clip.frames / _SMALL_CLIP
+        return area <= _LARGEST and budget <= small
+
+    def _seen(
+        self, viewer: Viewer, trials: Trials, trial: Trial, budget: int, least: float
+    ) -> Trial:
+        """What the viewer likes best: the residual, or one of the videos within the budget."""
+        clip = self._clip
+        step = luma_step(trial.quantiser)
+        nearest = viewer.distance(clip, trials.picture(trial), step=step, kept=0)
+        best: VideoTrial | None = None
+        for video in self._videos_within(trial.quantiser, budget, least):
+            found = viewer.distance(clip, video.picture, step=video.step, kept=video.kept)
+            if found < nearest:
+                nearest, best = found, video
+        if best is None:
+            return self._exact(trials, trial)
+        if self._finer is not None:
+            best = self._polished(self._finer, best, budget, least, fullest=True)
+        return _as_trial(best, trial)
+
+    def _videos_within(self, quantiser: int, budget: int, least: float) -> list[VideoTrial]:
+        """For each number of frames to keep, the best video that uses up a budget."""
+        search = _Search(self._videos, budget, self._measure, self._tries, fullest=True)
+        found: list[VideoTrial] = []
+        longest = _longest(self._clip)
+        for kept in (longest >> halvings for halvings in range(_HALVINGS)):
+            if kept < 1:
+                break
+            crf = found[-1].crf - _HALVED if found else _crf(quantiser, kept, self._clip)
+            video = search.run(kept, crf, math.inf)
+            if video is not None and self._measure(video.layers) >= min(least, _SEEN) * budget:
+                found.append(video)
+        return found
 
     def clearly_within(self, trials: Trials, near: Trial, budget: int) -> Trial | None:
         """The video within a budget if it is far better than a residual of about those bytes."""
@@ -246,19 +328,25 @@ class Choice:
         return None if best is None or best.distortion >= rival.distortion else best
 
     def _polished(
-        self, finer: VideoTrials, best: VideoTrial, budget: int, least: float
+        self,
+        finer: VideoTrials,
+        best: VideoTrial,
+        budget: int,
+        least: float,
+        *,
+        fullest: bool = False,
     ) -> VideoTrial:
         """The winner of a search, coded with more effort."""
-        found = _Search(finer, budget, self._measure, _POLISH_TRIES).run(
-            best.kept, best.crf, math.inf
-        )
+        search = _Search(finer, budget, self._measure, _POLISH_TRIES, fullest=fullest)
+        found = search.run(best.kept, best.crf, math.inf)
         if found is None or self._measure(found.layers) < least * budget:
             return best
+        if fullest:  # what effort is for is not to be seen in the error of fades
+            return found
         return min(best, found, key=lambda video: video.distortion)
 
     def _search(self, rival: Trial, budget: int, least: float) -> VideoTrial | None:
-        tries = 8 if self._settings.preset == "slow" else 5
-        search = _Search(self._videos, budget, self._measure, tries)
+        search = _Search(self._videos, budget, self._measure, self._tries)
         best: VideoTrial | None = None
         for kept in _arms(self._clip, self._settings, budget):
             worst = rival.distortion if best is None else best.distortion

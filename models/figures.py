@@ -3,8 +3,9 @@
     python -m gistcast.models.figures DATA [--size 64] [--budgets ...] [--weights FILE] [--vgg FILE]
 
 prints one JSON object for each budget and mode, means over the clips. Sketches are kept in
-WORK/sketches-SIZE, so that two sets of weights are compared on the same ones; delete the folder
-when the codec has changed.
+WORK/sketches-SIZE-TUNE, so that two sets of weights are compared on the same ones; delete the
+folder when the codec has changed. With `--tune perceptual` they are those that the weights' own
+viewer chose when the folder was made.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import numpy as np
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError
-from gistcast.codec.protocol import Refiner
+from gistcast.codec.protocol import Refiner, Viewer
 from gistcast.models.coded import code_at
 from gistcast.models.data import validation_clips
 from gistcast.models.lpips import Lpips, load_lpips
+from gistcast.models.pairs import Sketch
 from gistcast.models.refiner import DIALS
 from gistcast.models.validate import Quality, mean, measure
+from gistcast.models.viewer import LpipsViewer
 from gistcast.models.zoo import REFINER, load_refiner
 
 BUDGETS = (200, 300, 450, 640, 1050, 1500, 2000)
@@ -33,16 +36,21 @@ BUDGETS = (200, 300, 450, 640, 1050, 1500, 2000)
 
 @dataclass(frozen=True)
 class Coded:
-    """A validation clip within a budget: the sketch, its luma step and the bytes of the file."""
+    """A validation clip within a budget: the sketch, and the bytes of the file."""
 
     clip: Clip
-    sketch: Clip
-    step: float
+    sketch: Sketch
     size: int
 
 
-def coded_clips(data: Path, folder: Path, size: int, budget: int, every: int) -> list[Coded]:
-    """Every `every`-th validation clip at a budget of bytes for the whole file, coded once."""
+def coded_clips(
+    data: Path, folder: Path, size: int, budget: int, every: int, viewer: Viewer | None = None
+) -> list[Coded]:
+    """Every `every`-th validation clip at a budget of bytes for the whole file, coded once.
+
+    Args:
+        viewer: who to code for; None is for PSNR.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     out = []
     for number, sample in enumerate(validation_clips(data, (size, size))):
@@ -51,12 +59,14 @@ def coded_clips(data: Path, folder: Path, size: int, budget: int, every: int) ->
         path = folder / f"{number:03}-{budget}.npz"
         if not path.is_file():
             # the header of the file counts too, though --clip-bytes is a clip's
-            sketch, step, total = code_at(sample.clip, budget - 12)
-            y, u, v = sketch.planes
-            np.savez_compressed(path, y=y, u=u, v=v, step=step, size=total)
-        with np.load(path) as kept:
-            sketch = Clip(kept["y"], kept["u"], kept["v"])
-            out.append(Coded(sample.clip, sketch, float(kept["step"]), int(kept["size"])))
+            sketch, total = code_at(sample.clip, budget - 12, viewer)
+            y, u, v = sketch.clip.planes
+            told = {"step": sketch.step, "kept": sketch.kept, "size": total}
+            np.savez_compressed(path, y=y, u=u, v=v, **told)
+        with np.load(path) as file:
+            clip = Clip(file["y"], file["u"], file["v"])
+            sketch = Sketch(clip, float(file["step"]), int(file["kept"]))
+            out.append(Coded(sample.clip, sketch, int(file["size"])))
     return out
 
 
@@ -76,10 +86,11 @@ def rows(
     for mode in ("sketch", *DIALS):
         found = []
         for coded in clips:
-            made = coded.sketch
+            sketch = coded.sketch
+            made = sketch.clip
             if mode != "sketch":
-                told = {"step": coded.step, "latent": None, "text": None, "seed": 0}
-                made = refiner.refine(coded.sketch, **told, mode=mode)  # type: ignore[arg-type]
+                told = {"step": sketch.step, "kept": sketch.kept, "latent": None, "text": None}
+                made = refiner.refine(made, **told, seed=0, mode=mode)  # type: ignore[arg-type]
             found.append([measure(made, coded.clip, net, every) for net in nets.values()])
         before = before or found
         means = [mean([row[k] for row in found]) for k in range(len(nets))]
@@ -103,6 +114,7 @@ def main() -> int:
     add("data", type=Path, help="val/ and manifest.json")
     add("--work", type=Path, default=Path("work"))
     add("--size", type=int, default=64)
+    add("--tune", choices=("psnr", "perceptual"), default="psnr")
     add("--budgets", default=",".join(map(str, BUDGETS)), help="bytes of a clip, file and all")
     add("--every", type=int, default=1, help="take every n-th clip")
     add("--frames", type=int, default=4, help="LPIPS looks at every n-th frame")
@@ -114,9 +126,10 @@ def main() -> int:
         if args.vgg:
             nets["vgg"] = load_lpips("vgg", args.vgg)
         refiner = load_refiner(path=args.weights)
-        folder = args.work / f"sketches-{args.size}"
+        viewer = LpipsViewer(refiner, nets["alex"]) if args.tune == "perceptual" else None
+        folder = args.work / f"sketches-{args.size}-{args.tune}"
         for budget in map(int, args.budgets.split(",")):
-            clips = coded_clips(args.data, folder, args.size, budget, args.every)
+            clips = coded_clips(args.data, folder, args.size, budget, args.every, viewer)
             for row in rows(refiner, clips, nets, args.frames):
                 print(json.dumps({"budget": budget, **row}), flush=True)
     except GistcastError as error:

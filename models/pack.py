@@ -44,7 +44,7 @@ from gistcast.models.data import (
     write_index,
 )
 from gistcast.models.lpips_weights import HOW, vgg_weights
-from gistcast.models.pairs import CodedPairs, write_pair
+from gistcast.models.pairs import CodedPairs, Pair, Sketch, write_pair
 
 LIMIT = 64 << 20  #: bytes of a pack
 _CODE = ("codec", "models")
@@ -194,10 +194,12 @@ def _bundle_coded(pairs: CodedPairs, base: Path) -> None:
     """Each clip and then its sketch, in one video, and an index."""
     planes: tuple[list[Plane], ...] = ([], [], [])
     rows = []
-    for clip, sketch, step, caption in map(pairs.read, range(len(pairs))):
-        for both in zip(planes, clip.planes, sketch.planes, strict=True):
+    for pair in map(pairs.read, range(len(pairs))):
+        sketch = pair.sketch
+        for both in zip(planes, pair.clip.planes, sketch.clip.planes, strict=True):
             both[0].extend(both[1:])
-        rows.append({"frames": clip.frames, "step": step, "caption": caption})
+        told = {"step": sketch.step, "kept": sketch.kept, "caption": pair.caption}
+        rows.append({"frames": pair.clip.frames, **told})
     _write_video(base.with_suffix(".mp4"), [np.concatenate(p) for p in planes], crf=12)
     base.with_suffix(".json").write_text(json.dumps(rows))
 
@@ -259,9 +261,8 @@ def _unbundle_coded(base: Path, folder: Path) -> None:
         clip, sketch = (
             Clip(*(p[a:b] for p in planes)) for a, b in ((start, middle), (middle, stop))
         )
-        write_pair(
-            temporary / f"{number:05}.safetensors", clip, sketch, row["step"], row["caption"]
-        )
+        pair = Pair(clip, Sketch(sketch, row["step"], row["kept"]), row["caption"])
+        write_pair(temporary / f"{number:05}.safetensors", pair)
         start = stop
     temporary.rename(folder)
 

@@ -30,8 +30,32 @@ from gistcast.codec.clip import Clip, Plane
 from gistcast.models.data import ClipSampler, FrameStore
 from gistcast.models.stills import StillSampler
 
-_Item = tuple[Any, ...]  # y, u, v of a clip, maybe those of its sketch; luma step (or 0); caption
+_Item = tuple[Any, ...]  # y, u, v of a clip, maybe of its sketch; its step and kept (or 0); caption
 _Key = tuple[int, int]  # step, row
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """What a decoder has before stage 2.
+
+    Attributes:
+        clip: its frames; in pairs to learn from, carried along the motion already (`carry`).
+        step: luma step on the 8-bit scale.
+        kept: frames that were coded, where it came as video; 0 for a residual.
+    """
+
+    clip: Clip
+    step: float
+    kept: int = 0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A clip, its sketch as the codec made it, and a caption, maybe empty."""
+
+    clip: Clip
+    sketch: Sketch
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -41,13 +65,14 @@ class ClipBatch:
     Attributes:
         clip: y (N, T, H, W), u and v (N, T, H/2, W/2).
         sketch: the same of their sketches, where the codec made them; else None.
-        steps: (N,) luma steps of these.
+        steps, kept: (N,) luma steps of these, and frames coded as video.
         captions: N sentences, maybe empty.
     """
 
     clip: list[Tensor]
     sketch: list[Tensor] | None
     steps: Tensor
+    kept: Tensor
     captions: list[str]
 
 
@@ -65,7 +90,7 @@ class ClipShapes:
     sizes: tuple[tuple[int, float], ...] = ((64, 0.7), (128, 0.3))
     lengths: tuple[tuple[int, float], ...] = ((32, 0.84), (16, 0.08), (8, 0.08))
     stills: float = 0.35
-    coded: float = 0.35
+    coded: float = 0.6
 
     def of(self, seed: int, step: int) -> tuple[int, int]:
         """(side, frames) of a step's clips."""
@@ -91,21 +116,24 @@ class CodedPairs:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def read(self, number: int) -> tuple[Clip, Clip, float, str]:
-        """A clip, its sketch, the luma step of that and a caption."""
+    def read(self, number: int) -> Pair:
+        """One of them."""
         with safe_open(str(self._paths[number]), framework="numpy") as file:
             meta = file.metadata()
             clip = Clip(*(file.get_tensor(key) for key in ("y", "u", "v")))
             sketch = Clip(*(file.get_tensor(f"sketch_{key}") for key in ("y", "u", "v")))
-        return clip, sketch, float(meta["step"]), meta["caption"]
+        made = Sketch(sketch, float(meta["step"]), int(meta["kept"]))
+        return Pair(clip, made, meta["caption"])
 
 
-def write_pair(path: Path, clip: Clip, sketch: Clip, step: float, caption: str) -> None:
+def write_pair(path: Path, pair: Pair) -> None:
     """Write what `CodedPairs` reads; half a file is never seen."""
-    planes = dict(zip(("y", "u", "v"), clip.planes, strict=True))
-    planes |= dict(zip(("sketch_y", "sketch_u", "sketch_v"), sketch.planes, strict=True))
+    planes = dict(zip(("y", "u", "v"), pair.clip.planes, strict=True))
+    names = ("sketch_y", "sketch_u", "sketch_v")
+    planes |= dict(zip(names, pair.sketch.clip.planes, strict=True))
     temporary = path.with_suffix(".tmp")
-    meta = {"step": str(step), "caption": caption}
+    told = {"step": str(pair.sketch.step), "kept": str(pair.sketch.kept)}
+    meta = {**told, "caption": pair.caption}
     save_file({k: np.ascontiguousarray(p) for k, p in planes.items()}, str(temporary), meta)
     temporary.rename(path)
 
@@ -146,13 +174,17 @@ class TrainingClips(Dataset[_Item]):
             return self._pair(self._coded, rng)
         real, still = self._samplers[self._shapes.of(self._seed, step)]
         sample = (still if rng.random() < self._shapes.stills else real).sample(rng)
-        return (*augment(sample.clip, rng).planes, 0.0, sample.caption)
+        return (*augment(sample.clip, rng).planes, 0.0, 0, sample.caption)
 
     def _pair(self, coded: CodedPairs, rng: np.random.Generator) -> _Item:
-        clip, sketch, step, caption = coded.read(int(rng.integers(len(coded))))
+        pair = coded.read(int(rng.integers(len(coded))))
         seed = int(rng.integers(2**32))  # both are turned alike
-        both = (augment(c, np.random.default_rng(seed), stretch=False) for c in (clip, sketch))
-        return (*(plane for c in both for plane in c.planes), step, caption)
+        both = (
+            augment(c, np.random.default_rng(seed), stretch=False)
+            for c in (pair.clip, pair.sketch.clip)
+        )
+        planes = (plane for c in both for plane in c.planes)
+        return (*planes, pair.sketch.step, pair.sketch.kept, pair.caption)
 
 
 def clip_batches(
@@ -173,9 +205,9 @@ def clip_batches(
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
     )
-    for *planes, steps, captions in loader:
+    for *planes, steps, kept, captions in loader:
         sketch = planes[3:] if len(planes) == 6 else None
-        yield ClipBatch(planes[:3], sketch, steps.float(), list(captions))
+        yield ClipBatch(planes[:3], sketch, steps.float(), kept.float(), list(captions))
 
 
 def augment(clip: Clip, rng: np.random.Generator, *, stretch: bool = True) -> Clip:

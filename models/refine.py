@@ -1,6 +1,7 @@
 """Stage 2 as the codec sees it (`gistcast.codec.protocol.Refiner`): numpy in, numpy out.
 
-    Clip --pad, pack, tile--> generator --crop, unpack, round--> Clip
+    Clip --fades carried along the motion--> --pad, pack, tile--> generator
+        --crop, unpack, round--> Clip
 
 Large frames are cut into tiles with as much context as the network can see, so that tiling changes
 nothing and memory stays bounded.
@@ -18,6 +19,7 @@ from torch.nn import functional
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
+from gistcast.models.carry import carry
 from gistcast.models.refiner import DIALS, Condition, Generator, pack, unpack
 
 _MULTIPLE = 4  #: sides at half resolution are padded to this (two halvings)
@@ -42,6 +44,7 @@ class GanRefiner:
         sketch: Clip,
         *,
         step: float,
+        kept: int = 0,
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,
@@ -54,9 +57,10 @@ class GanRefiner:
         """
         if mode not in DIALS:
             raise UsageError(f"mode must be one of {', '.join(DIALS)}, not {mode!r}")
+        sketch = carry(sketch, kept)
         if step > 0:  # measured: beside a residual a text hurts a little, a latent does nothing
             latent = text = None
-        condition = self._condition(step, latent, text, DIALS[mode])
+        condition = self._condition(step, latent, text, DIALS[mode], kept)
         height, width = (sketch.height + 1) // 2, (sketch.width + 1) // 2
         packed = packed_planes(sketch).to(self.device)
         grain = noise(seed, packed.shape[2], packed.shape[3]).to(self.device)
@@ -81,7 +85,12 @@ class GanRefiner:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _condition(
-        self, step: float, latent: NDArray[np.int32] | None, text: str | None, dial: float
+        self,
+        step: float,
+        latent: NDArray[np.int32] | None,
+        text: str | None,
+        dial: float,
+        kept: int,
     ) -> Condition:
         count = self.generator.config.latents
         symbols = torch.zeros(1, count)
@@ -90,7 +99,8 @@ class GanRefiner:
                 raise UsageError(f"the refiner takes {count} latents, not {latent.shape}")
             symbols[0] = torch.from_numpy(latent.astype(np.float32))
         number = torch.tensor([step], dtype=torch.float32, device=self.device)
-        return Condition(number, torch.full_like(number, dial), symbols.to(self.device), [text])
+        dials = torch.full_like(number, dial)
+        return Condition(number, dials, symbols.to(self.device), [text], [kept])
 
 
 def packed_planes(clip: Clip) -> Tensor:

@@ -1,8 +1,8 @@
 """Stage 2, the generator: a decoded sketch becomes a clip with the detail that was never sent.
 
-    y (2x2 unshuffled), u, v, their means over time, noise --+
-                                                              +-> U-Net of space-time blocks
-    log step, dial, text, latent --linear--> condition (FiLM) +        |
+    y (2x2 unshuffled), u, v, their means over time, noise, fades --+
+                                                                    +-> U-Net of space-time blocks
+    log step, video?, dial, text, latent --linear--> condition (FiLM)        |
                                              residual + gate * detail of the sketch + gate * noise
     sketch ----------------------------------------------(+) scaled by the step --> clip
 
@@ -14,6 +14,7 @@ T x (H*W) so is the temporal one; on a CPU this is several times faster than 3-D
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gistcast.codec.errors import UsageError
+from gistcast.codec.fade import kept_frames
 from gistcast.models.text import TextEncoder
 
 #: position of each mode on the fidelity-perception dial
@@ -29,6 +31,7 @@ DIALS = {"fidelity": 0.0, "balanced": 0.5, "detail": 1.0}
 _PLANES = 6  # four luma phases, Cb, Cr
 _AJAR = (0.6, 0.8)  # sharpening; grain in units of three 8-bit levels
 _NOISE = 4  # one for each luma phase: grain at full resolution
+_NUMBERS = 10  # what `embed` makes of step, dial, video and fades
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,24 @@ class Condition:
         dial: (N,) 0 fidelity .. 1 detail.
         latent: (N, latents) symbols, zeros where absent.
         texts: N sentences or None.
+        kept: for each clip the frames that were coded as video, 0 for a residual.
     """
 
     step: Tensor
     dial: Tensor
     latent: Tensor
     texts: list[str | None]
+    kept: Sequence[int]
+
+
+def fades(frames: int, kept: Sequence[int]) -> Tensor:
+    """(N, frames) 1 where a frame of a clip is a fade between coded ones, else 0."""
+    out = torch.zeros(len(kept), frames)
+    for row, count in enumerate(kept):
+        if count:
+            out[row] = 1
+            out[row, kept_frames(frames, count)] = 0
+    return out
 
 
 class SpaceTimeBlock(nn.Module):
@@ -121,12 +136,12 @@ class Generator(nn.Module):
         self.text = TextEncoder(config.text)
         self.latent = nn.Linear(config.latents, config.text, bias=False)
         self.condition = nn.Sequential(
-            nn.Linear(7 + 2 * config.text, config.condition),
+            nn.Linear(_NUMBERS + 2 * config.text, config.condition),
             nn.SiLU(),
             nn.Linear(config.condition, config.condition),
             nn.SiLU(),
         )
-        self.stem = nn.Conv2d(2 * _PLANES + _NOISE, a, 3, padding=1)
+        self.stem = nn.Conv2d(2 * _PLANES + _NOISE + 1, a, 3, padding=1)
         self.down_b, self.down_c = nn.Conv2d(a, b, 2, 2), nn.Conv2d(b, c, 2, 2)
         self.up_b, self.up_a = nn.Conv2d(c, 4 * b, 1), nn.Conv2d(b, 4 * a, 1)
         self.static = nn.Linear(c, c)
@@ -151,12 +166,18 @@ class Generator(nn.Module):
             SpaceTimeBlock(width, self.config.condition, taps) for _ in range(count)
         )
 
-    def embed(self, condition: Condition) -> Tensor:
-        """(N, condition) vector of the step, the dial, the text and the latent."""
+    def embed(self, condition: Condition, faded: Tensor) -> Tensor:
+        """(N, condition) vector of the step, video or not, the dial, the text and the latent.
+
+        Args:
+            faded: see `fades`.
+        """
         sent = (condition.step > 0).to(condition.dial.dtype)
         log = torch.log2(condition.step.clamp(min=1) / 64) * sent / 2
         dial = condition.dial
-        numbers = torch.stack([log, log * log, sent, dial, dial * dial, dial * log, dial * sent], 1)
+        video = torch.tensor([float(kept > 0) for kept in condition.kept], device=dial.device)
+        residual = [log, log * log, sent, dial, dial * dial, dial * log, dial * sent]
+        numbers = torch.stack([*residual, video, video * log, faded.mean(1)], 1)
         latent = self.latent(condition.latent / self.config.latent_range)
         out: Tensor = self.condition(torch.cat([numbers, self.text(condition.texts), latent], 1))
         return out
@@ -174,11 +195,18 @@ class Generator(nn.Module):
         Returns:
             The same shape and scale, not rounded or clipped.
         """
-        vector = self.embed(condition)
-        return self.paint(sketch, noise, vector, condition.step, condition.dial)
+        faded = fades(sketch.shape[1], condition.kept).to(sketch.device)
+        vector = self.embed(condition, faded)
+        return self.paint(sketch, noise, vector, condition.step, condition.dial, faded)
 
     def paint(
-        self, sketch: Tensor, noise: Tensor, vector: Tensor, step: Tensor, dial: Tensor
+        self,
+        sketch: Tensor,
+        noise: Tensor,
+        vector: Tensor,
+        step: Tensor,
+        dial: Tensor,
+        faded: Tensor,
     ) -> Tensor:
         """`forward` behind the embedding: tensors alone, so that it can be compiled."""
         x = (sketch - 128) / 64
@@ -186,7 +214,8 @@ class Generator(nn.Module):
         dial = dial[:, None, None, None, None]
         grain = noise * dial
         grain = grain.expand(-1, x.shape[1], -1, -1, -1)
-        top = spatial(self.stem, torch.cat([x, mean, grain], -1))
+        marks = faded[:, :, None, None, None].expand(*x.shape[:-1], 1)
+        top = spatial(self.stem, torch.cat([x, mean, grain, marks], -1))
         top = _run(self.enc_a, top, vector)
         half = _run(self.enc_b, spatial(self.down_b, top), vector)
         low = spatial(self.down_c, half)

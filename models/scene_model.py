@@ -154,6 +154,7 @@ class SceneModel:
         sketch: Clip,
         *,
         step: float,
+        kept: int = 0,
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,

@@ -2,7 +2,7 @@
 
 clips --imitated sketch--> pairs --> generator (dial drawn at random per clip) --> RGB
     every dial:       squared error, relative to the sketch's, + error of temporal differences
-    balanced, detail: + LPIPS (VGG) + strength of fine detail + adversary
+    balanced, detail: + LPIPS (VGG, AlexNet) + strength of fine detail + adversary
 
 Of the schedule, the first share is dial 0 only; then all dials; at last the critic plays.
 """
@@ -38,7 +38,7 @@ from gistcast.models.pairs import (
     windows,
 )
 from gistcast.models.refine import noise
-from gistcast.models.refiner import Condition, Generator, RefinerConfig, pack, unpack
+from gistcast.models.refiner import Condition, Generator, RefinerConfig, fades, pack, unpack
 from gistcast.models.training import (
     Average,
     Trained,
@@ -75,8 +75,9 @@ class RefinerTraining:
         perceptual_from, adversarial_from: where in the schedule (0..1) further losses begin.
         shapes: of the clips.
         gist: weights of stage 1, whose gists it learns to refine; none without the file.
-        vgg: LPIPS-VGG weights; None for those of `gistcast.models.lpips_weights`. AlexNet's is
-            left alone, so that it stays an independent witness.
+        vgg: LPIPS-VGG weights; None for those of `gistcast.models.lpips_weights`.
+        alex: whether LPIPS-AlexNet is in the loss, too. Left out it can witness, and what VGG16
+            alone asks for is worse by a third in it (docs/training.md).
         perceptual, texture, adversarial: weights of the losses at dial 1.
         temporal: weight of the error of temporal differences, at every dial.
         network: shape of the generator.
@@ -99,7 +100,8 @@ class RefinerTraining:
     shapes: ClipShapes = field(default_factory=ClipShapes)
     gist: Path = GIST
     vgg: Path | None = None
-    perceptual: float = 12.0
+    alex: bool = True
+    perceptual: float = 26.0
     texture: float = 0.1
     temporal: float = 0.05
     adversarial: float = 0.1
@@ -161,7 +163,7 @@ class RefinerTrainer:
         self.parts = {"generator": self.generator, "critic": self.critic}
         self._paint = compiled(self.network.paint, device)
         self._clips: Iterator[ClipBatch] | None = None
-        self._lpips: Lpips | None = None
+        self._lpips: list[Lpips] = []
         self.gist: Gist | None = None
         if config.gist.is_file():
             self.gist = load_gist(path=config.gist)
@@ -173,11 +175,13 @@ class RefinerTrainer:
         return self.progress.share(self.config.steps, self.config.plan)
 
     @property
-    def lpips(self) -> Lpips:
-        """The perceptual loss, loaded when first needed."""
-        if self._lpips is None:
-            net = load_lpips("vgg", self.config.vgg)
-            self._lpips = net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def lpips(self) -> list[Lpips]:
+        """The perceptual losses, loaded when first needed: VGG16's, maybe AlexNet's."""
+        if not self._lpips:
+            nets = [load_lpips("vgg", self.config.vgg)]
+            nets += [load_lpips("alex")] if self.config.alex else []
+            as_here = {"device": self.device, "memory_format": torch.channels_last}
+            self._lpips = [net.to(**as_here) for net in nets]  # type: ignore[call-overload]
         return self._lpips
 
     def _next_clips(self) -> ClipBatch:
@@ -203,12 +207,14 @@ class RefinerTrainer:
         y, u, v = self._planes(drawn.clip, count)
         latent = torch.zeros(count, self.config.network.latents)
         texts: list[str | None] = [None] * count
+        kept = [0] * count
         if alone:
             texts = [c if c and rng.random() < 0.5 else None for c in drawn.captions[:count]]
             steps = torch.zeros(count, device=self.device)
             made = self._gists(drawn.clip, texts, latent)
         elif drawn.sketch is not None:
             steps, made = drawn.steps.to(self.device), self._planes(drawn.sketch, count)
+            kept = [int(k) for k in drawn.kept]
         else:
             steps = torch.from_numpy(random_steps(rng, count)).to(self.device)
             made = imitate((y, u, v), steps)
@@ -224,6 +230,7 @@ class RefinerTrainer:
             torch.tensor(dials, dtype=torch.float32).to(self.device),
             latent.repeat(repeats, 1).to(self.device),
             texts * repeats,
+            kept * repeats,
         )
         return Batch(
             clip, sketch, torch.cat(grain).to(self.device), error.repeat(repeats), condition, dials
@@ -281,7 +288,9 @@ class RefinerTrainer:
         # compiling takes a minute a shape: it pays for the one that most steps have
         usual = (self.config.batch * self.config.windows, 32)
         paint = self._paint if batch.clip.shape[:2] == usual else self.network.paint
-        return paint(batch.sketch, batch.noise, self.network.embed(told), told.step, told.dial)
+        faded = fades(batch.clip.shape[1], told.kept).to(self.device)
+        vector = self.network.embed(told, faded)
+        return paint(batch.sketch, batch.noise, vector, told.step, told.dial, faded)
 
     def _distortion(self, batch: Batch, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         real, rgb, dial = _rgb(batch.clip), _rgb(made), batch.condition.dial
@@ -308,12 +317,16 @@ class RefinerTrainer:
         count = min(_LPIPS_FRAMES, real.shape[1])
         frames = sorted(rng.choice(real.shape[1], count, replace=False).tolist())
         with torch.autocast(self.device.type, torch.bfloat16):
-            distance = losses.perceptual_error(self.lpips, _rgb(image), _rgb(real), frames)
+            distances = [
+                losses.perceptual_error(net, _rgb(image), _rgb(real), frames) for net in self.lpips
+            ]
         texture = losses.texture_error(image, real)
-        figures["lpips_vgg"] = distance.detach().mean()
+        for name, each in zip(("lpips_vgg", "lpips_alex"), distances, strict=False):
+            figures[name] = each.detach().mean()
         figures["texture"] = texture.detach().mean()
         total = torch.zeros_like(batch.condition.dial)
-        total[chosen] = config.perceptual * distance.float() + config.texture * texture
+        distance = torch.stack(distances).float().sum(0)
+        total[chosen] = config.perceptual * distance + config.texture * texture
         return total * batch.condition.dial
 
     def _adversary(self, batch: Batch, made: Tensor, figures: dict[str, Tensor]) -> Tensor:

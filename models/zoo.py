@@ -1,7 +1,7 @@
 """The bundled networks by name: weights are loaded without pickle and checked against their hash.
 
 models/weights/gist-1.safetensors      stage 1, model id 1
-models/weights/refiner-1.safetensors   stage 2
+models/weights/refiner-2.safetensors   stage 2
 models/weights/scenes-2.safetensors    both stages of the generator of scenes
 """
 
@@ -19,21 +19,23 @@ from torch import nn
 from gistcast.codec.errors import ModelError
 from gistcast.models.gist import Gist, GistConfig, GistNetwork
 from gistcast.models.judge import Judge, JudgeConfig
+from gistcast.models.lpips import load_lpips
 from gistcast.models.refine import GanRefiner
 from gistcast.models.refiner import Generator, RefinerConfig
 from gistcast.models.scene_model import SceneModel, scene_model_from
+from gistcast.models.viewer import LpipsViewer
 
 _C = TypeVar("_C")
 _M = TypeVar("_M", bound=nn.Module)
 
 WEIGHTS = Path(__file__).parent / "weights"
-GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-1.safetensors"
+GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-2.safetensors"
 JUDGE, SCENES = WEIGHTS / "judge-1.safetensors", WEIGHTS / "scenes-2.safetensors"
 
 #: SHA-256 of the bundled files
 HASHES = {
     GIST.name: "8388dc45dc560690ad57b15bcbb69ea0fe5f71644e27c0d1118f9b1845db6681",
-    REFINER.name: "3d668dbb26cebb3d0ad4b612134f1b48d1386b22877d804be4db2b15c276e83f",
+    REFINER.name: "bdcdd30ca80e3353762e8afd68d44b1cfa9a84ba91f27df193eb52a5df8f2cbe",
     SCENES.name: "7a56168262a10465c06f55b012547070641eeadff9528cc05e2fc5a5d26b2d80",
     JUDGE.name: "8e57b1a87b7b2191ca44c97de74a7b55775de99f4ff12d9022477a19d1326603",
 }
@@ -78,6 +80,15 @@ def load_refiner(device: torch.device | str = "cpu", path: Path = REFINER) -> Ga
             config[key] = tuple(config[key])
     generator = Generator(_configure(RefinerConfig, config, path))
     return GanRefiner(_load(generator, tensors, path), device)
+
+
+def load_viewer(device: torch.device | str = "cpu") -> LpipsViewer:
+    """Who an encoder codes for that is tuned for the eye.
+
+    Raises:
+        ModelError: weights are missing or damaged.
+    """
+    return LpipsViewer(load_refiner(device), load_lpips("alex"))
 
 
 def load_judge(path: Path = JUDGE) -> Judge:

@@ -19,7 +19,7 @@ from gistcast.cli.encode import parse_tools
 from gistcast.codec.camera import still_ground
 from gistcast.codec.clip import Clip
 from gistcast.codec.decoder import Decoder
-from gistcast.codec.encoder import PRESETS, Encoder, EncodeSettings
+from gistcast.codec.encoder import PRESETS, TUNES, Encoder, EncodeSettings
 from gistcast.codec.errors import ModelError
 from gistcast.codec.layers import Layers, cut_layers
 from gistcast.codec.media import VideoInfo, load_clip
@@ -28,14 +28,21 @@ from gistcast.codec.ratecontrol import RDO_WEIGHT, TYPICAL, Trials, quality_to_q
 from gistcast.codec.residual import ResidualDecoder, ResidualEncoder
 from gistcast.codec.tables import load_tables
 from gistcast.codec.videochoice import Choice
+from gistcast.networks import viewer_of
 
 DEMO = Path(__file__).parent.parent / "assets" / "street.mp4"
 Result = TypeVar("Result")
 
+EPILOG = """examples:
+  gistcast bench                                     # 64, 128 and 256, every preset
+  gistcast bench in.mp4 --sizes 320x180 --presets medium
+  gistcast bench --sizes 64 --tune perceptual        # coded for the eye
+"""
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("bench", help="speed as multiples of real time")
+    parser = common.add_command(commands, "bench", "speed as multiples of real time", EPILOG)
     parser.add_argument("input", nargs="?", default=str(DEMO), help="video (default: bundled clip)")
     parser.add_argument(
         "--sizes",
@@ -52,6 +59,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         default=frozenset(),
         metavar="TOOL,..",
         help="leave out tools of the encoder; `video` measures the residual alone",
+    )
+    parser.add_argument(
+        "--tune",
+        choices=TUNES,
+        default="psnr",
+        help="what the encoder chooses for; not by preset fast, which does not choose (psnr)",
     )
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median is shown")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -106,14 +119,19 @@ def _measure(
     clip: Clip, info: VideoInfo, preset: str, args: argparse.Namespace, refiner: Refiner | None
 ) -> dict[str, Any]:
     duration = clip.frames / float(info.fps)
-    settings = EncodeSettings(quality=args.quality, preset=preset, without=args.without)
-    encoder = Encoder(info, settings)
-    packets, encode = _timed(lambda: Encoder(info, settings).encode_clip(clip), args.repeat)
+    tune = args.tune if preset != "fast" else "psnr"
+    settings = EncodeSettings(quality=args.quality, preset=preset, tune=tune, without=args.without)
+    viewer = viewer_of(settings, args.device)
+    encoder = Encoder(info, settings, viewer=viewer)
+    packets, encode = _timed(
+        lambda: Encoder(info, settings, viewer=viewer).encode_clip(clip), args.repeat
+    )
     decoder = Decoder(encoder.header)
     decoded, decode = _timed(lambda: decoder.decode_clip(packets), args.repeat)
     row: dict[str, Any] = {
         "size": f"{clip.width}x{clip.height}",
         "preset": preset,
+        "tune": tune,
         "bytes": sum(len(p.to_bytes(encoder.header)) for p in packets),
         "encode_seconds": round(encode, 4),
         "encode_x_real_time": round(duration / encode, 2),
@@ -121,9 +139,10 @@ def _measure(
         "decode_x_real_time": round(duration / decode, 2),
     }
     if refiner is not None:
-        sketch, step = decoded.sketch, decoded.step
+        sketch, step, kept = decoded.sketch, decoded.step, decoded.kept
         _, refine = _timed(
-            lambda: refiner.refine(sketch, step=step, latent=None, text=None, seed=0), args.repeat
+            lambda: refiner.refine(sketch, step=step, kept=kept, latent=None, text=None, seed=0),
+            args.repeat,
         )
         row["refine_seconds"] = round(refine, 4)
         row["refine_x_real_time"] = round(duration / refine, 2)

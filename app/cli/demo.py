@@ -135,6 +135,7 @@ def _comparison(summary: dict[str, Any]) -> str:
     names = {
         "gistcast sketch": "sketch",
         "gistcast refined": "refined",
+        "gistcast perceptual-refined": "refined, coded for the eye",
         "hull, all variants": "best standard codec (frames dropped)",
     }
     found = []

@@ -15,13 +15,13 @@ from typing import BinaryIO
 
 from gistcast.cli import common
 from gistcast.codec.clip import CLIP_FRAMES, Clip
-from gistcast.codec.encoder import LAYER_SETS, PRESETS, TOOLS, Encoder, EncodeSettings
+from gistcast.codec.encoder import LAYER_SETS, PRESETS, TOOLS, TUNES, Encoder, EncodeSettings
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
 from gistcast.codec.media import VideoReader, read_clips
 from gistcast.codec.packet import Packet, kind_of
-from gistcast.networks import MODELS, REAL, load_model
+from gistcast.networks import MODELS, REAL, load_model, viewer_of
 
 try:
     import fcntl
@@ -48,6 +48,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("input", metavar="IN", help="video file, or - for y4m on stdin")
     common.add_output(parser, "the .gist file, or - for stdout")
     add_settings(parser)
+    parser.add_argument(
+        "--tune",
+        choices=TUNES,
+        default="auto",
+        help="choose between ways of coding by the sketch's squared error, or by how the "
+        "regenerated clip looks; auto does that where a budget is small",
+    )
     parser.add_argument("--index", action="store_true", help="append a seek index")
     parser.add_argument(
         "--model",
@@ -102,6 +109,7 @@ def settings_of(args: argparse.Namespace) -> EncodeSettings:
         bitrate=args.bitrate,
         clip_frames=args.clip,
         preset=args.preset,
+        tune=getattr(args, "tune", "psnr"),  # a live stream has no time for a viewer
         text=args.text,
         layers=args.layers,
         latent=args.latent,
@@ -210,7 +218,7 @@ def run(args: argparse.Namespace) -> None:
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
         settings, clips = described(settings, read_clips(reader, settings.clip_frames))
         model = load_model(settings, args.device, args.model, args.weights)
-        encoder = Encoder(reader.info, settings, model)
+        encoder = Encoder(reader.info, settings, model, viewer_of(settings, args.device))
         count = reader.frame_count
         total = -(-count // settings.clip_frames) if count else None
         shown = common.progress(clips, what="encode", total=total)

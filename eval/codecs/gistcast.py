@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -27,6 +27,7 @@ from gistcast.eval.codecs.base import DELAY_MATCHED, Coded, Geometry
 from gistcast.eval.summary import OURS, size_scale
 
 PLAIN, QUALITY, WITHOUT = "plain", "quality", "without-"
+PSNR, PERCEPTUAL = "psnr", "perceptual"  # what an encoder is tuned for
 BALANCED, DIAL = "balanced", ("fidelity", "detail")  # what stage 2 is asked to favour
 QUALITIES = tuple(map(float, range(0, 101, 5)))
 CLIP_BYTES = (120, 200, 300, 450, 640, 1050, 1500, 2000, 3000)  #: points at 64 x 64
@@ -44,6 +45,7 @@ class GistcastCodec:
         device: auto, cpu or cuda, for the networks.
         points: bytes of a whole file, or qualities; a single 0 where there is nothing to choose.
         preset: encoder effort.
+        tune: what the encoder chooses for: psnr or perceptual.
         without: tools that the encoder leaves out.
         by_quality: whether the points are qualities.
         refine: what stage 2 is asked to favour, where it runs.
@@ -56,6 +58,7 @@ class GistcastCodec:
     device: str = "auto"
     points: tuple[float, ...] = CLIP_BYTES
     preset: str = "medium"
+    tune: str = PSNR
     without: frozenset[str] = frozenset()
     by_quality: bool = False
     refine: str = BALANCED
@@ -81,8 +84,9 @@ class GistcastCodec:
         left_out = f"--without {','.join(sorted(self.without))} " if self.without else ""
         refined = f"{self.refine}, and not refined" if "refiner" in self.networks else "not refined"
         return (
-            f"{rate}--layers {self.layers} --latent {self.latent} --preset {self.preset} {left_out}"
-            f"(arm {self.arm}, {refined}, code {fingerprint(bool(self.networks))})"
+            f"{rate}--layers {self.layers} --latent {self.latent} --preset {self.preset} "
+            f"--tune {self.tune} {left_out}(arm {self.arm}, {refined}, "
+            f"code {fingerprint(bool(self.networks))})"
         )
 
     def encode(self, clip: Clip, fps: Fraction, point: float, text: str | None = None) -> Coded:
@@ -99,6 +103,7 @@ class GistcastCodec:
         settings = EncodeSettings(
             clip_frames=next(n for n in CLIP_FRAMES if n >= clip.frames),
             preset=self.preset,
+            tune=self.tune,
             layers=self.layers,
             latent=self.latent,
             text=text if self.uses_text else None,
@@ -106,9 +111,10 @@ class GistcastCodec:
             quality=point if self.by_quality else None,
         )
         if point and not self.by_quality:
-            header = len(Encoder(info, settings, model).header)
+            header = len(Encoder(info, replace(settings, tune=PSNR), model).header)
             settings = replace(settings, clip_bytes=int(point) - header)
-        data = encode_video([clip], info, settings, model)
+        viewer = _network("viewer", self.device) if self.tune == PERCEPTUAL else None
+        data = encode_video([clip], info, settings, model, viewer)
         return Coded((data,), (), time.perf_counter() - begin, _layers(data))
 
     def decode(self, coded: Coded, like: Geometry) -> Mapping[str, Clip]:
@@ -146,7 +152,8 @@ def gistcast_codecs(
         choice: a preset, for the sketch alone at this encoder effort; "without-motion+video" for
             the sketch without some of the encoder's tools; "quality" for the sketch over `-q`;
             "fidelity" or "detail" for what stage 2 makes of it when asked to favour that;
-            "plain" for files as `gistcast encode` makes them by default; "" for every choice of
+            "plain" for what is tuned for PSNR; "perceptual" for what is tuned for the eye, as
+            `gistcast encode` makes small files by default; "" for both, and every choice of
             layers.
 
     Raises:
@@ -159,7 +166,7 @@ def gistcast_codecs(
         tools = frozenset(choice.removeprefix(WITHOUT).split("+"))
         EncodeSettings(without=tools)  # refuses unknown ones
         return [GistcastCodec(choice, points=points, without=tools)], []
-    if choice not in ("", PLAIN, *DIAL):
+    if choice not in ("", PLAIN, PERCEPTUAL, *DIAL):
         EncodeSettings(preset=choice)  # refuses an unknown one
         return [GistcastCodec(choice, points=points, preset=choice)], []
     left_out: list[str] = []
@@ -169,10 +176,17 @@ def gistcast_codecs(
             choice, networks=networks, device=device, points=points, refine=choice
         )
         return [codec] if _usable("refiner", device, left_out) else [], left_out
+    for_the_eye = GistcastCodec(
+        PERCEPTUAL, networks=frozenset({"refiner"}), device=device, points=points, tune=PERCEPTUAL
+    )
+    if choice == PERCEPTUAL:
+        return [for_the_eye] if _usable("refiner", device, left_out) else [], left_out
     have = frozenset(what for what in ("gist", "refiner") if _usable(what, device, left_out))
     found = [
         GistcastCodec(networks=have & {"refiner"}, device=device, points=points),
     ]
+    if "refiner" in have and choice != PLAIN:
+        found.append(for_the_eye)
     if "gist" in have and choice != PLAIN:
         nothing = (0.0,)
         found += [
@@ -198,7 +212,12 @@ def _network(what: str, device: str) -> Any:
     from gistcast.models import training, zoo
 
     where = training.pick_device(device)
-    return zoo.load_gist(where) if what == "gist" else zoo.load_refiner(where)
+    load: dict[str, Callable[[Any], Any]] = {
+        "gist": zoo.load_gist,
+        "refiner": zoo.load_refiner,
+        "viewer": zoo.load_viewer,
+    }
+    return load[what](where)
 
 
 @cache
@@ -222,7 +241,7 @@ def _layers(data: bytes) -> dict[str, int]:
 def _sources(networks: bool) -> Iterator[Path]:
     """Files that a result depends on, in a fixed order."""
     folder = Path(gistcast.codec.__file__).parent
-    yield from sorted(folder.glob("*.py"))
+    yield from sorted(folder.rglob("*.py"))
     yield from sorted((folder / "tables").glob("*"))
     if networks:
         folder = Path(gistcast.models.__file__).parent

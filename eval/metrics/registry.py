@@ -9,7 +9,7 @@ from gistcast.codec.errors import UsageError
 from gistcast.models.lpips_weights import HOW, vgg_weights
 
 VGG = "vgg16"
-EXTRA = {"cv2": "opencv-python-headless", "imageio_ffmpeg": "imageio-ffmpeg"}
+EXTRA = {"imageio_ffmpeg": "imageio-ffmpeg"}
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,15 @@ METRICS = _table(
     Metric("tlpips", 1, False, "standard", "alex", (), "error of LPIPS between frames"),
     Metric("tdiff", 1, False, "standard", "change", (), "RMS error of frame differences, levels"),
     Metric("motion_error", 1, False, "standard", "change", (), "tdiff; 0 exact, 1 frozen"),
-    Metric("flow_error", 1, False, "motion", "flow", ("cv2",), "end-point error of flow, pixels"),
-    Metric(
-        "warp_error", 1, False, "motion", "flow", ("cv2",), "change along the source's flow, levels"
-    ),
+    Metric("flow_error", 1, False, "motion", "flow", (), "end-point error of flow, pixels"),
+    Metric("warp_error", 1, False, "motion", "flow", (), "change along the source's flow, levels"),
     Metric(
         "warp_excess",
         1,
         False,
         "motion",
         "flow",
-        ("cv2",),
+        (),
         "of it, what the source has not, levels",
     ),
     Metric("lpips_vgg", 1, False, "heavy", "vgg", (VGG,), "LPIPS, VGG16"),

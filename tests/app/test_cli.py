@@ -17,7 +17,7 @@ from gistcast.cli import main
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.encoder import EncodeSettings
-from gistcast.codec.media import VideoReader, load_clip
+from gistcast.codec.media import VideoReader, VideoWriter, load_clip
 
 STREET = Path(__file__).parent.parent.parent / "app" / "assets" / "street.mp4"
 Capture = pytest.CaptureFixture[str]
@@ -27,7 +27,7 @@ Capture = pytest.CaptureFixture[str]
 def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("cli") / "street.gist"
     command = ["encode", str(STREET), "-o", str(target), "--size", "48x48", "--clip-bytes", "400"]
-    assert main(command) == 0
+    assert main([*command, "--tune", "psnr"]) == 0  # what is compared below are squared errors
     return target
 
 
@@ -46,6 +46,24 @@ def test_encode_reports_real_bytes(tmp_path: Path, capsys: Capture) -> None:
     assert (facts["frames"], facts["width"], facts["height"], facts["fps"]) == (105, 32, 32, 25.0)
     assert facts["kbps"] == pytest.approx(target.stat().st_size * 8 / 4.2 / 1000, rel=1e-3)
     assert facts["bpp"] == pytest.approx(target.stat().st_size * 8 / (105 * 32 * 32), rel=1e-3)
+
+
+def test_small_files_are_made_for_the_eye(tmp_path: Path, capsys: Capture) -> None:
+    """By default, where a budget is small."""
+    source, target = tmp_path / "a.y4m", tmp_path / "a.gist"
+    clip, info = load_clip(STREET, size=(32, 32))
+    writer = VideoWriter(source, info)
+    writer.write(Clip(*(plane[:8] for plane in clip.planes)))
+    writer.close()
+    command = ["encode", str(source), "-o", str(target), "--overwrite"]
+    coded = {}
+    for tune, budget in (("auto", 100), ("perceptual", 100), ("auto", 800), ("psnr", 800)):
+        assert main([*command, "--tune", tune, "--clip-bytes", str(budget)]) == 0
+        coded[tune, budget] = target.read_bytes()
+    assert coded["auto", 100] == coded["perceptual", 100]
+    assert coded["auto", 800] == coded["psnr", 800]
+    assert main([*command, "--tune", "perceptual", "--preset", "fast"]) == 2
+    assert "choice" in capsys.readouterr().err
 
 
 def test_info(coded: Path, capsys: Capture) -> None:

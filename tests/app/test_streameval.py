@@ -15,7 +15,8 @@ from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
 from gistcast.codec.packet import RESIDUAL, Packet
 from gistcast.eval import timeline
-from gistcast.rendered import RememberingDecoder, TimelineScores
+from gistcast.rendered import RememberingDecoder
+from gistcast.scores import TimelineScores
 from gistcast.stream.passage import Delivery, Passage
 
 

@@ -12,9 +12,9 @@ import torch
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
+from gistcast.codec.distortion import temporal_error
 from gistcast.codec.errors import UsageError
 from gistcast.eval.metrics import DEFAULT, Meter
-from gistcast.eval.metrics.motion import temporal_error
 from gistcast.eval.metrics.perceptual import Perceptual
 from gistcast.eval.metrics.psnr import CEILING
 from gistcast.eval.metrics.ssim import scales_for

@@ -6,6 +6,7 @@ import torch
 
 from gistcast.codec import sketch, transform
 from gistcast.codec.clip import Clip
+from gistcast.codec.fade import kept_frames
 from gistcast.codec.layout import make_layout
 from gistcast.codec.quantiser import luma_step, plane_steps
 from gistcast.models import coded, imitate
@@ -102,18 +103,18 @@ def test_augmentation_turns_the_planes_together(make_clip) -> None:
 def test_the_codecs_own_pairs_join_in(cache: Path, make_clip) -> None:
     stores = FrameStore(cache / "train"), FrameStore(cache / "stills")
     shapes = ClipShapes(sizes=((16, 1.0),), lengths=((8, 1.0),), coded=0.5)
-    coded.make_coded_pairs(cache, cache, 2, preset="fast")
+    coded.make_coded_pairs(cache, cache, 2)
     before = {p.name: p.stat().st_mtime_ns for p in (cache / "coded").iterdir()}
-    coded.make_coded_pairs(cache, cache, 3, preset="fast")
+    coded.make_coded_pairs(cache, cache, 3)
     assert (
         before.items()
         <= {p.name: p.stat().st_mtime_ns for p in (cache / "coded").iterdir()}.items()
     )
     pairs = CodedPairs(cache / "coded")
     assert len(pairs) == 3
-    clip, sketch, step, caption = pairs.read(1)
-    assert step > 0 and isinstance(caption, str)
-    assert 15 < measure(sketch, clip, None).psnr < 60
+    pair = pairs.read(1)
+    assert pair.sketch.step > 0
+    assert 15 < measure(pair.sketch.clip, pair.clip, None).psnr < 60
     batches = clip_batches(TrainingClips(*stores, 5, shapes, pairs), 2)
     kinds = [next(batches) for _ in range(12)]
     own = [b for b in kinds if b.sketch is not None]
@@ -121,10 +122,25 @@ def test_the_codecs_own_pairs_join_in(cache: Path, make_clip) -> None:
     for batch in own:
         assert batch.sketch is not None
         assert batch.clip[0].shape == batch.sketch[0].shape == (2, 32, 64, 64)
-        assert bool((batch.steps > 0).all())
+        assert bool((batch.steps > 0).all()) and set(batch.kept.tolist()) <= {0.0, *coded.KEPT}
         # a sketch turned unlike its clip would be no better than another picture
         error = (batch.clip[0].float() - batch.sketch[0]).abs().mean()
         assert error < (batch.clip[0].float() - batch.sketch[0].flip(3)).abs().mean()
+
+
+def test_sketches_are_as_the_codec_sends_them(make_clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip()
+    monkeypatch.setattr(coded, "VIDEO", 1.0)
+    monkeypatch.setattr(coded, "KEPT", (4,))
+    monkeypatch.setattr(coded, "_OFTEN", (1.0,))
+    video = coded.code_somehow(clip, np.random.default_rng(3))
+    assert video.kept == 4 and video.step > 0
+    at = kept_frames(32, 4)
+    error = np.square(clip.y.astype(float) - video.clip.y).mean((1, 2))
+    assert error[at].mean() < error.mean()  # fades are further off than what was coded
+    monkeypatch.setattr(coded, "VIDEO", 0.0)
+    residual = coded.code_somehow(clip, np.random.default_rng(3))
+    assert residual.kept == 0 and residual.step > 0
 
 
 def test_windows_are_cut_alike() -> None:

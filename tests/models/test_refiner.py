@@ -6,7 +6,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.models import refine
 from gistcast.models.refine import GanRefiner, noise
-from gistcast.models.refiner import Generator, RefinerConfig, pack, unpack
+from gistcast.models.refiner import Generator, RefinerConfig, fades, pack, unpack
 
 SMALL = RefinerConfig(widths=(4, 6, 8), blocks=(1, 2, 3), condition=8, text=4)
 
@@ -71,7 +71,10 @@ def test_everything_it_is_told_matters(make_clip) -> None:
     beside = refiner.refine(clip, **_told(step=100.0))
     for other in ({"text": "golf"}, {"latent": latent}):
         assert _same(beside, refiner.refine(clip, **_told(step=100.0, **other))), other
-    assert not _same(beside, refiner.refine(clip, **_told(step=200.0)))
+    for other in ({"step": 200.0}, {"kept": 4}, {"kept": 2}):
+        assert not _same(beside, refiner.refine(clip, **_told(**{"step": 100.0} | other))), other
+    halves, quarter = (refiner.refine(clip, **_told(step=100.0, kept=k)) for k in (2, 1))
+    assert not _same(halves, quarter)
 
 
 def test_tiles_leave_no_seam(make_clip, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +84,12 @@ def test_tiles_leave_no_seam(make_clip, monkeypatch: pytest.MonkeyPatch) -> None
     tiled = refiner.refine(clip, **_told())
     for a, b in zip(whole.planes, tiled.planes, strict=True):
         assert np.abs(a.astype(int) - b.astype(int)).max() <= 1  # float noise before rounding
+
+
+def test_fades_are_marked() -> None:
+    marks = fades(8, [0, 8, 4, 1])
+    assert marks[:2].tolist() == [[0] * 8] * 2
+    assert marks[2:].tolist() == [[1, 0] * 4, [1, 1, 1, 1, 0, 1, 1, 1]]
 
 
 def test_noise_is_a_function_of_the_seed_alone() -> None:

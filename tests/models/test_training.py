@@ -15,7 +15,7 @@ from gistcast.models import run_refiner, training, zoo
 from gistcast.models import train_refiner as refiner_module
 from gistcast.models.gist import GistConfig
 from gistcast.models.lpips import load_lpips
-from gistcast.models.pairs import ClipShapes, write_pair
+from gistcast.models.pairs import ClipShapes, Pair, Sketch, write_pair
 from gistcast.models.refiner import RefinerConfig
 from gistcast.models.train_gist import GistTrainer, GistTraining, export_gist, train_gist
 from gistcast.models.train_refiner import RefinerTrainer, RefinerTraining
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def config(cache: Path, monkeypatch: pytest.MonkeyPatch) -> RefinerTraining:
     # the loss of real runs is not bundled; the metric that is stands in for it
-    monkeypatch.setattr(refiner_module, "load_lpips", lambda name, path: load_lpips("alex"))
+    monkeypatch.setattr(refiner_module, "load_lpips", lambda name, path=None: load_lpips("alex"))
     return RefinerTraining(
         data=cache,
         cache=cache,
@@ -175,10 +175,12 @@ def test_no_data_no_training(config: RefinerTraining, tmp_path: Path) -> None:
 def test_the_codecs_own_pairs_are_learned_from(config: RefinerTraining, make_clip) -> None:
     (config.cache / "coded").mkdir()
     clip, sketch = make_clip(frames=8, height=32, width=32), make_clip(8, 32, 32, seed=1)
-    write_pair(config.cache / "coded" / "0.safetensors", clip, sketch, 33.0, "")
+    pair = Pair(clip, Sketch(sketch, 33.0, 4), "")
+    write_pair(config.cache / "coded" / "0.safetensors", pair)
     always = replace(config, shapes=replace(config.shapes, coded=1.0))
     batch = RefinerTrainer(always, CPU).batch(np.random.default_rng(0))
     assert batch.condition.step.tolist() == [33, 33]
+    assert batch.condition.kept == [4, 4]
     assert float((batch.sketch[..., :4].mean() - float(sketch.y.mean())).abs()) < 0.1
 
 
