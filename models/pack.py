@@ -145,8 +145,8 @@ def make_scenes_pack(out: Path, run: Path | None = None) -> int:
     _copy_code(package, without="weights")
     root = Path(__file__).parent.parent
     commands = root / "cli" if (root / "cli").is_dir() else root / "app" / "cli"  # or a checkout
-    for module in (commands / "train.py", root / "eval" / "png.py"):
-        (package / module.parent.name).mkdir()
+    for module in (commands / "train.py", commands / "common.py", root / "eval" / "png.py"):
+        (package / module.parent.name).mkdir(exist_ok=True)
         (package / module.parent.name / "__init__.py").touch()
         shutil.copy(module, package / module.parent.name)
     (package / "__main__.py").write_text(_SCENES_DOOR)

@@ -13,8 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
 from gistcast.codec.errors import UsageError
 
 Item = TypeVar("Item")
@@ -151,6 +149,8 @@ def read_input(path: str) -> bytes:
 
 def progress(items: Iterable[Item], *, what: str, total: int | None = None) -> Iterable[Item]:
     """The items, with a progress bar on standard error if that is a terminal."""
+    from tqdm import tqdm
+
     bar: Iterable[Item] = tqdm(
         items, desc=what, total=total, unit="clip", disable=not sys.stderr.isatty()
     )
