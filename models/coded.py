@@ -3,9 +3,9 @@
     python -m gistcast.models.coded DATA --pairs 1500
 
 codes training clips in ways drawn at random from all that the codec can choose from, and keeps
-each clip with its sketch in WORK/coded. It takes a fraction of a second a clip, and goes on where
-it stopped. Nothing is chosen by rate and distortion here: which sketch of a clip is sent is for
-the encoder and its judge to say, and stage 2 has to know them all.
+each clip with its sketch in WORK/coded-64 (`--size`). It takes a fraction of a second a clip, and
+goes on where it stopped. Nothing is chosen by rate and distortion here: which sketch of a clip is
+sent is for the encoder and its viewer to say, and stage 2 has to know them all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ from gistcast.codec.sketch import synthesise, transform_clip
 from gistcast.codec.tables import load_tables
 from gistcast.models.carry import carry
 from gistcast.models.data import build_store
-from gistcast.models.pairs import ClipShapes, Pair, Sketch, TrainingClips, write_pair
+from gistcast.models.pairs import (
+    ClipShapes,
+    Pair,
+    Sketch,
+    TrainingClips,
+    coded_folder,
+    write_pair,
+)
 
 QUALITIES = (5.0, 85.0)  #: of the residuals to learn, drawn evenly, their motion and all
 KEPT = (32, 16, 8, 4, 2, 1)  #: frames of a clip that is coded as video
@@ -40,7 +47,7 @@ _OFTEN = (0.34, 0.22, 0.18, 0.12, 0.08, 0.06)
 CRFS = (26.0, 66.0)  #: of these videos, drawn evenly
 VIDEO = 0.6  #: share of the pairs whose sketch is video
 _PRESETS = (4, 2)  #: of SVT-AV1: what the encoder searches with, and what it sends
-_SHAPES = ClipShapes(sizes=((64, 1.0),), lengths=((32, 1.0),), stills=0.25)
+_LENGTH, _STILLS = 32, 0.25  # frames of a clip, share of photographs
 _SEED = 77
 _WEIGHT = 0.14  #: lambda of the rate-distortion choice, squared steps a bit
 
@@ -101,18 +108,20 @@ def code_somehow(clip: Clip, rng: np.random.Generator) -> Sketch:
     return _sent(clip, EncodeSettings(quality=quality, without=frozenset({"video"})))[0]
 
 
-def make_coded_pairs(data: Path, cache: Path, pairs: int) -> None:
-    """Fill `cache`/coded up to a number of pairs; those that are there stay.
+def make_coded_pairs(data: Path, cache: Path, pairs: int, size: int = 64) -> None:
+    """Fill `cache`/coded-SIZE up to a number of pairs; those that are there stay.
 
     Args:
         data: folder with `train/`, `stills/` and `manifest.json`.
         cache: folder for decoded frames and the pairs.
         pairs: how many there shall be.
+        size: side of the square clips, luma samples.
     """
     recordings = build_store(data, "train", cache / "train")
     stills = build_store(data, "stills", cache / "stills")
-    clips = TrainingClips(recordings, stills, _SEED, _SHAPES)
-    folder = cache / "coded"
+    shapes = ClipShapes(sizes=((size, 1.0),), lengths=((_LENGTH, 1.0),), stills=_STILLS)
+    clips = TrainingClips(recordings, stills, _SEED, shapes)
+    folder = coded_folder(cache, size)
     folder.mkdir(exist_ok=True)
     for number in range(pairs):
         path = folder / f"{number:05}.safetensors"
@@ -130,9 +139,10 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="train/, stills/ and manifest.json")
     parser.add_argument("--work", type=Path, default=Path("work"))
     parser.add_argument("--pairs", type=int, default=1500)
+    parser.add_argument("--size", type=int, default=64, help="side of the square clips")
     args = parser.parse_args()
     try:
-        make_coded_pairs(args.data, args.work, args.pairs)
+        make_coded_pairs(args.data, args.work, args.pairs, args.size)
     except GistcastError as error:
         print(f"coded: {error}", file=sys.stderr)
         return 1

@@ -44,7 +44,7 @@ from gistcast.models.data import (
     write_index,
 )
 from gistcast.models.lpips_weights import HOW, vgg_weights
-from gistcast.models.pairs import CodedPairs, Pair, Sketch, write_pair
+from gistcast.models.pairs import CodedPairs, Pair, Sketch, coded_folder, coded_pairs, write_pair
 
 LIMIT = 64 << 20  #: bytes of a pack
 _CODE = ("codec", "models")
@@ -113,8 +113,8 @@ def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = Fal
     _bundle(out / "stills", build_store(data, "stills", cache / "stills"), crf=18)
     if validation_store(data, cache):
         _bundle(out / "val-64", FrameStore(cache / "val-64"), crf=6)
-    if CodedPairs(cache / "coded"):
-        _bundle_coded(CodedPairs(cache / "coded"), out / "coded")
+    for size, pairs in coded_pairs(cache).items():
+        _bundle_coded(pairs, coded_folder(out, size))
     _shrink(vgg, out / _VGG)
     if not bare:
         _copy_code(out / "gistcast", without="scenes")
@@ -234,8 +234,9 @@ def unpack(pack: Path) -> None:
     for name in ("stills", "val-64"):
         if (pack / f"{name}.json").is_file() and not (work / f"{name}.json").is_file():
             _unbundle(pack / name, work / name)
-    if (pack / "coded.json").is_file() and not (work / "coded").is_dir():
-        _unbundle_coded(pack / "coded", work / "coded")
+    for index in pack.glob("coded-*.json"):
+        if not (work / index.stem).is_dir():
+            _unbundle_coded(index.with_suffix(""), work / index.stem)
     build_store(pack / "data", "train", work / "train")
     if not (work / "lpips_vgg.safetensors").is_file():
         _restore(pack / _VGG, work / "lpips_vgg.safetensors")

@@ -12,7 +12,7 @@ on as if it had not stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -84,7 +84,8 @@ class ClipShapes:
         sizes: sides of the square clips, luma samples, and their chances.
         lengths: frames and their chances; short clips are the low-delay mode.
         stills: share of the clips made of photographs.
-        coded: share of the steps that take pairs of the codec's own, where there are any.
+        coded: share of the steps that take pairs of the codec's own, where there are any of the
+            step's size; their lengths are their own.
     """
 
     sizes: tuple[tuple[int, float], ...] = ((64, 0.7), (128, 0.3))
@@ -126,6 +127,18 @@ class CodedPairs:
         return Pair(clip, made, meta["caption"])
 
 
+def coded_folder(cache: Path, size: int) -> Path:
+    """Where a cache holds the codec's own pairs of square clips of a size."""
+    return cache / f"coded-{size}"
+
+
+def coded_pairs(cache: Path) -> dict[int, CodedPairs]:
+    """All of the codec's own pairs that a cache holds, by size."""
+    folders = sorted(cache.glob("coded-*[0-9]"))
+    found = {int(folder.name.partition("-")[2]): CodedPairs(folder) for folder in folders}
+    return {size: pairs for size, pairs in found.items() if len(pairs)}
+
+
 def write_pair(path: Path, pair: Pair) -> None:
     """Write what `CodedPairs` reads; half a file is never seen."""
     planes = dict(zip(("y", "u", "v"), pair.clip.planes, strict=True))
@@ -145,7 +158,7 @@ class TrainingClips(Dataset[_Item]):
         recordings, stills: decoded sources.
         seed: of everything that is drawn.
         shapes: of the clips.
-        coded: pairs of the codec's own, maybe none.
+        coded: pairs of the codec's own, by size; maybe none.
     """
 
     def __init__(
@@ -154,10 +167,10 @@ class TrainingClips(Dataset[_Item]):
         stills: FrameStore,
         seed: int,
         shapes: ClipShapes,
-        coded: CodedPairs | None = None,
+        coded: Mapping[int, CodedPairs] | None = None,
     ) -> None:
         self._seed, self._shapes = seed, shapes
-        self._coded = coded if coded is not None and len(coded) else None
+        self._coded = coded or {}
         self._samplers: dict[_Key, tuple[ClipSampler, StillSampler]] = {}
         for size, _ in shapes.sizes:
             for frames, _ in shapes.lengths:
@@ -170,9 +183,10 @@ class TrainingClips(Dataset[_Item]):
         step, row = key
         rng = np.random.default_rng([self._seed, step, 2, row])
         share = np.random.default_rng([self._seed, step, 4]).random()
-        if self._coded is not None and share < self._shapes.coded:
-            return self._pair(self._coded, rng)
-        real, still = self._samplers[self._shapes.of(self._seed, step)]
+        size, frames = self._shapes.of(self._seed, step)
+        if size in self._coded and share < self._shapes.coded:
+            return self._pair(self._coded[size], rng)
+        real, still = self._samplers[size, frames]
         sample = (still if rng.random() < self._shapes.stills else real).sample(rng)
         return (*augment(sample.clip, rng).planes, 0.0, 0, sample.caption)
 

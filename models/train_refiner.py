@@ -32,9 +32,9 @@ from gistcast.models.lpips import Lpips, load_lpips
 from gistcast.models.pairs import (
     ClipBatch,
     ClipShapes,
-    CodedPairs,
     TrainingClips,
     clip_batches,
+    coded_pairs,
     windows,
 )
 from gistcast.models.refine import noise
@@ -189,7 +189,7 @@ class RefinerTrainer:
             config = self.config
             recordings = build_store(config.data, "train", config.cache / "train")
             stills = build_store(config.data, "stills", config.cache / "stills")
-            coded = CodedPairs(config.cache / "coded")
+            coded = coded_pairs(config.cache)
             self._clips = clip_batches(
                 TrainingClips(recordings, stills, config.seed, config.shapes, coded),
                 config.batch,

@@ -33,11 +33,11 @@ def source(cache: Path, make_clip) -> Path:
         "convolution.0.bias": rng.normal(0, 1, 2),
     }
     save_file({k: v.astype(np.float16) for k, v in weights.items()}, str(cache / "vgg"))
-    (cache / "coded").mkdir()
+    (cache / "coded-64").mkdir()
     for number in range(2):
         sketch = Sketch(make_clip(frames=8, seed=number + 5), 7.5, 4)
         pair = Pair(make_clip(frames=8, seed=number), sketch, "a pair")
-        write_pair(cache / "coded" / f"{number:05}.safetensors", pair)
+        write_pair(cache / "coded-64" / f"{number:05}.safetensors", pair)
     return cache
 
 
@@ -57,7 +57,7 @@ def test_a_pack_comes_back_nearly_as_it_was(source: Path) -> None:
             for p, q in zip(before.planes(a, index), after.planes(b, index), strict=True):
                 assert p.shape == q.shape
                 assert np.abs(p.astype(int) - q).mean() < 3
-    pairs = [CodedPairs(folder / "coded") for folder in (source, out / "work")]
+    pairs = [CodedPairs(folder / "coded-64") for folder in (source, out / "work")]
     assert len(pairs[1]) == 2
     was, back = (each.read(1) for each in pairs)
     assert (back.sketch.step, back.sketch.kept, back.caption) == (7.5, 4, "a pair")

@@ -19,6 +19,7 @@ from gistcast.models.pairs import (
     TrainingClips,
     augment,
     clip_batches,
+    coded_pairs,
     windows,
 )
 from gistcast.models.validate import measure
@@ -102,20 +103,20 @@ def test_augmentation_turns_the_planes_together(make_clip) -> None:
 
 def test_the_codecs_own_pairs_join_in(cache: Path, make_clip) -> None:
     stores = FrameStore(cache / "train"), FrameStore(cache / "stills")
-    shapes = ClipShapes(sizes=((16, 1.0),), lengths=((8, 1.0),), coded=0.5)
+    shapes = ClipShapes(sizes=((64, 1.0),), lengths=((8, 1.0),), coded=0.5)
     coded.make_coded_pairs(cache, cache, 2)
-    before = {p.name: p.stat().st_mtime_ns for p in (cache / "coded").iterdir()}
+    before = {p.name: p.stat().st_mtime_ns for p in (cache / "coded-64").iterdir()}
     coded.make_coded_pairs(cache, cache, 3)
     assert (
         before.items()
-        <= {p.name: p.stat().st_mtime_ns for p in (cache / "coded").iterdir()}.items()
+        <= {p.name: p.stat().st_mtime_ns for p in (cache / "coded-64").iterdir()}.items()
     )
-    pairs = CodedPairs(cache / "coded")
+    pairs = CodedPairs(cache / "coded-64")
     assert len(pairs) == 3
     pair = pairs.read(1)
     assert pair.sketch.step > 0
     assert 15 < measure(pair.sketch.clip, pair.clip, None).psnr < 60
-    batches = clip_batches(TrainingClips(*stores, 5, shapes, pairs), 2)
+    batches = clip_batches(TrainingClips(*stores, 5, shapes, coded_pairs(cache)), 2)
     kinds = [next(batches) for _ in range(12)]
     own = [b for b in kinds if b.sketch is not None]
     assert 0 < len(own) < 12
