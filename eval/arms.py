@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import UsageError
+from gistcast.codec.fade import kept_frames
 from gistcast.codec.media import frame_planes, planes_to_frame, stack
 from gistcast.eval.codecs.base import Geometry
 
@@ -101,18 +102,13 @@ def plain_arms(geometry: Geometry) -> list[Arm]:
     return [arm for arm in arms_for(geometry) if not arm.keep]
 
 
-def kept_frames(frames: int, keep: int) -> NDArray[np.intp]:
-    """Which frames are coded: the middles of `keep` equal stretches."""
-    return np.asarray((np.arange(keep) + 0.5) * frames / keep, np.intp)
-
-
 def fill_weights(frames: int, keep: int, fill: str) -> NDArray[np.float32]:
     """(frames, keep): how much of each coded frame a shown frame is made of.
 
     "hold" shows the nearest coded frame, "fade" blends the two around (linearly in time); before
     the first and after the last both hold.
     """
-    at = kept_frames(frames, keep)
+    at = np.array(kept_frames(frames, keep))
     time = np.arange(frames)
     if fill == HOLD:
         nearest = np.abs(time[:, None] - at[None]).argmin(1)

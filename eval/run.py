@@ -132,7 +132,7 @@ def run_eval(
     ):
         cases = [load_case(source, size) for source, size in product(plan.sources, plan.sizes)]
         curves = [curve for case in cases for curve in plan.curves(case)]
-        _follow(curves, store, workers)
+        follow(curves, store, workers)
         rows = [row for curve in curves for row in curve.rows]
         failures = _failures(plan, curves)
         if not rows:
@@ -153,7 +153,7 @@ def _is_quick(curve: Curve) -> bool:
     return not curve.codec.mode and curve.arm.name in _QUICK_ARMS
 
 
-def _follow(curves: Sequence[Curve], cache: Cache, engine: Engine) -> None:
+def follow(curves: Sequence[Curve], cache: Cache, engine: Engine) -> None:
     """Fill in all rows, with a progress bar on a terminal."""
     bar = tqdm(total=len(curves), desc="eval", unit="curve", disable=not sys.stderr.isatty())
 

@@ -105,15 +105,22 @@ class Continuation:
             raise GistcastError("the sender came back with another stream")
 
     def write(self, clip: ReceivedClip) -> None:
-        """As `ClipSink.write`; clips that were lost with a link are concealed before it."""
-        assert self._header is not None  # it was started
+        """As `ClipSink.write`; clips that were lost with a link are concealed before it.
+
+        Raises:
+            GistcastError: the stream has not begun, or is finished.
+        """
+        header = self._header
+        if header is None:
+            raise GistcastError(f"clip {clip.number} came without a stream")
         if self._last is not None and clip.number <= self._number:
             self._shift = self._last.number + 1 - clip.number
         self._number = clip.number
         if self._shift:
-            clip = _renumbered(clip, self._shift, self._header)
+            clip = _renumbered(clip, self._shift, header)
         if self._last is not None and self._fresh:
-            first = max(self._last.number + 1, clip.number - self._most_lost(self._last))
+            lost = self._most_lost(header, self._last)
+            first = max(self._last.number + 1, clip.number - lost)
             for number in range(first, clip.number):
                 self._sink.write(_lost(self._last, number))
         self._last, self._fresh, self._at = clip, False, time.monotonic()
@@ -128,11 +135,10 @@ class Continuation:
             self._header = None
             self._sink.close()
 
-    def _most_lost(self, last: ReceivedClip) -> int:
+    def _most_lost(self, header: bytes, last: ReceivedClip) -> int:
         """Clips that there was time for since the last one: numbers may leap for other reasons."""
-        assert self._header is not None
         try:
-            fps = parse_header(self._header)[0].fps
+            fps = parse_header(header)[0].fps
         except CorruptError:
             return _MOST_HELD
         passed = (time.monotonic() - self._at) * float(fps) / max(1, last.frames)

@@ -74,7 +74,11 @@ def parse_tools(text: str) -> frozenset[str]:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The arguments that become `EncodeSettings`, and size and frame rate."""
+    """The arguments that become `EncodeSettings`, and size and frame rate.
+
+    `--tune` is `encode`'s own: a live stream has no time for a viewer.
+    """
+    parser.set_defaults(tune="psnr")
     rate = parser.add_mutually_exclusive_group()
     rate.add_argument("-q", "--quality", type=float, help="0..100, more is better (default 50)")
     rate.add_argument("--bitrate", type=common.parse_rate, help="bits a second, such as 8k")
@@ -109,7 +113,7 @@ def settings_of(args: argparse.Namespace) -> EncodeSettings:
         bitrate=args.bitrate,
         clip_frames=args.clip,
         preset=args.preset,
-        tune=getattr(args, "tune", "psnr"),  # a live stream has no time for a viewer
+        tune=args.tune,
         text=args.text,
         layers=args.layers,
         latent=args.latent,

@@ -386,7 +386,8 @@ def _write(path: Path, settings: dict[str, Any], rows: list[dict[str, Any]]) -> 
     write_whole(path.with_name("table.md"), "\n".join(table(rows)) + "\n")
 
 
-_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+#: of the tables: a row's cell under each head
+COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "network": lambda row: f"`{row['network']}`" if row["network"] else "clean",
     "codec": lambda row: str(row["codec"]),
     "target kbps": lambda row: f"{row['kbps_target']:g}",
@@ -394,7 +395,7 @@ _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "wire": lambda row: f"{row['kbps_wire']:.1f}",
     "PSNR": lambda row: f"{row['psnr_rgb']:.2f}",
     "LPIPS": lambda row: f"{row['lpips_alex']:.3f}",
-    "rendered": lambda row: f"{100 * row['rendered_ratio']:.0f} %",
+    "shown": lambda row: f"{100 * row['rendered_ratio']:.1f} %",
     "stalls": lambda row: str(row["stalls"]),
     "stalled": lambda row: f"{100 * row['stall_ratio']:.1f} %",
     "first ms": lambda row: _ms(row["first_frame_ms"]),
@@ -410,5 +411,5 @@ def _ms(value: float | None) -> str:
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The rows in Markdown."""
-    lines = [f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
-    return lines + [f"| {' | '.join(show(row) for show in _COLUMNS.values())} |" for row in rows]
+    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    return lines + [f"| {' | '.join(show(row) for show in COLUMNS.values())} |" for row in rows]

@@ -99,6 +99,7 @@ class GistcastCodec:
             raise GistcastError("the clip has no description to send")
         info = VideoInfo(clip.width, clip.height, fps)
         model = self._model()
+        viewer = _network("viewer", self.device) if self.tune == PERCEPTUAL else None
         begin = time.perf_counter()
         settings = EncodeSettings(
             clip_frames=next(n for n in CLIP_FRAMES if n >= clip.frames),
@@ -111,9 +112,8 @@ class GistcastCodec:
             quality=point if self.by_quality else None,
         )
         if point and not self.by_quality:
-            header = len(Encoder(info, replace(settings, tune=PSNR), model).header)
+            header = len(Encoder(info, settings, model, viewer).header)
             settings = replace(settings, clip_bytes=int(point) - header)
-        viewer = _network("viewer", self.device) if self.tune == PERCEPTUAL else None
         data = encode_video([clip], info, settings, model, viewer)
         return Coded((data,), (), time.perf_counter() - begin, _layers(data))
 

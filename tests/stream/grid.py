@@ -12,9 +12,11 @@ import json
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from gistcast.cli.streameval import COLUMNS
 
 Row = dict[str, Any]
 _BEGIN, _END = "<!-- grid -->", "<!-- /grid -->"
@@ -28,23 +30,10 @@ _CASES = [
     *(f"{loss} %" for loss in _LOSSES[1:]),
     *(f"{loss} %, runs of 4" for loss in _LOSSES[1:]),
 ]
-_COLUMNS: dict[str, Callable[[Row], str]] = {
-    "media": lambda row: f"{row['kbps_payload']:.1f}",
-    "wire": lambda row: f"{row['kbps_wire']:.1f}",
-    "PSNR": lambda row: f"{row['psnr_rgb']:.2f}",
-    "LPIPS": lambda row: f"{row['lpips_alex']:.3f}",
-    "shown": lambda row: f"{100 * row['rendered_ratio']:.1f} %",
-    "stalls": lambda row: str(row["stalls"]),
-    "stalled": lambda row: f"{100 * row['stall_ratio']:.1f} %",
-    "first ms": lambda row: _ms(row["first_frame_ms"]),
-    "delay p50": lambda row: _ms(row["delay_ms_p50"]),
-    "p95": lambda row: _ms(row["delay_ms_p95"]),
-    "p98": lambda row: _ms(row["delay_ms_p98"]),
+#: a table's title and row names say the rest
+_COLUMNS = {
+    name: show for name, show in COLUMNS.items() if name not in ("network", "codec", "target kbps")
 }
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
 
 
 def _wrapped(text: str) -> str:

@@ -77,6 +77,22 @@ def cut(emulator: Emulator) -> None:
     emulator.carry = lambda *_: None  # type: ignore[method-assign]
 
 
+def waiting(
+    sink: Timed,
+) -> tuple[asyncio.Task[ReceiveSummary], asyncio.Future[str], list[float]]:
+    """A receiver for several links in turn: itself, its address, and when each link began."""
+    loop, begun = asyncio.get_running_loop(), list[float]()
+    url: asyncio.Future[str] = loop.create_future()
+    receiving = receive(
+        sink,
+        listening=url.set_result,
+        hold=30.0,
+        started=lambda _: begun.append(loop.time()),
+        progress=None,
+    )
+    return asyncio.create_task(receiving), url, begun
+
+
 async def until(wanted: Callable[[], object]) -> None:
     async with asyncio.timeout(120):
         while not wanted():
@@ -87,15 +103,8 @@ def test_a_sender_whose_link_is_cut_goes_on_over_another_within_two_clips(
     toy: ModuleType, emulators: list[Emulator]
 ) -> None:
     async def main() -> tuple[Timed, list[float], SendSummary, ReceiveSummary]:
-        loop, sink = asyncio.get_running_loop(), Timed()
-        begun: list[float] = []
-        url: asyncio.Future[str] = loop.create_future()
-        receiving = asyncio.create_task(
-            receive(
-                sink, listening=url.set_result, hold=30.0, progress=None,
-                started=lambda _: begun.append(loop.time()),
-            )
-        )  # fmt: skip
+        sink = Timed()
+        receiving, url, begun = waiting(sink)
         sending = asyncio.create_task(
             send(
                 toy.ToySource(60, SECONDS), await url, SETTINGS, network=NETWORK, reconnect=60.0,
@@ -143,15 +152,8 @@ def test_a_sender_that_is_started_again_goes_on_within_two_clips(toy: ModuleType
     """It counts from 0, and the receiver on: packets and all, so that a file stays whole."""
 
     async def main() -> tuple[Timed, list[float], ReceiveSummary]:
-        loop, sink = asyncio.get_running_loop(), Timed()
-        begun: list[float] = []
-        url: asyncio.Future[str] = loop.create_future()
-        receiving = asyncio.create_task(
-            receive(
-                sink, listening=url.set_result, hold=30.0, progress=None,
-                started=lambda _: begun.append(loop.time()),
-            )
-        )  # fmt: skip
+        sink = Timed()
+        receiving, url, begun = waiting(sink)
         first = asyncio.create_task(
             send(toy.ToySource(60, SECONDS), await url, SETTINGS, progress=None)
         )
