@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gistcast.codec.clip import Clip
 from gistcast.codec.errors import GistcastError
 from gistcast.eval.cache import Cache, Row
 from gistcast.eval.engines import make_engine
@@ -106,7 +107,7 @@ def look(
         GistcastError: the cache has lost a payload.
     """
     meter = Meter(case.clip, metrics, case.fps)
-    source = meter.measure(case.clip)
+    source = _numbers(meter, case.clip)
     known: dict[tuple[str, str, str, float], dict[str, float]] = {}
     for budget in budgets:
         for row, curve in competitors(curves, budget, arm):
@@ -115,9 +116,15 @@ def look(
                 step = curve.lookup(row["point"], cache)[1]
                 if step.payload is None:
                     raise GistcastError(f"the cache has no payload of {key}: run again")
-                known[key] = meter.measure(decode(step, step.payload, case.clip)[row["arm"]])
+                shown = decode(step, step.payload, case.clip)[row["arm"]]
+                known[key] = _numbers(meter, shown)
             told = (row["codec"], row["arm"], row["bytes"], known[key], source)
             yield Seen(case.name, budget, *told)
+
+
+def _numbers(meter: Meter, clip: Clip) -> dict[str, float]:
+    """What has one figure a clip, and has it here."""
+    return {k: v for k, v in meter.measure(clip).items() if isinstance(v, (int, float))}
 
 
 def table(seen: Sequence[Seen]) -> Iterator[str]:
@@ -140,13 +147,16 @@ def table(seen: Sequence[Seen]) -> Iterator[str]:
 
 
 def _cell(metric: str, ours: dict[str, Seen], theirs: dict[str, list[Seen]]) -> str:
-    if not theirs:
-        return "-"
     sign = -1 if metric in HIGHER_IS_BETTER else 1
-    mine = np.array([ours[clip].figures[metric] for clip in theirs])
-    best = np.array(
-        [sign * min(sign * one.figures[metric] for one in few) for few in theirs.values()]
-    )
+    pairs = [
+        (ours[clip].figures[metric], [one.figures[metric] for one in few if metric in one.figures])
+        for clip, few in theirs.items()
+        if metric in ours[clip].figures
+    ]
+    mine = np.array([own for own, others in pairs if others])
+    best = np.array([sign * min(sign * x for x in others) for _, others in pairs if others])
+    if not len(mine):
+        return "-"
     digits = 2 if metric in ("psnr_rgb", "warp_error") else 3
     won = int((sign * mine < sign * best).sum())
     return f"{mine.mean():.{digits}f} : {best.mean():.{digits}f} ({won})"
