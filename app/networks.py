@@ -7,7 +7,7 @@ description alone --> the model's own stage 2      sketch --> the refiner of rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +90,7 @@ class FirstAsked:
         self._device = device
         self._viewer: Viewer | None = None
 
-    def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: int) -> float:
+    def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: Sequence[int]) -> float:
         """See `gistcast.codec.protocol.Viewer.distance`.
 
         Raises:
@@ -176,7 +176,7 @@ class ScenesOrSketch:
         sketch: Clip,
         *,
         step: float,
-        kept: int = 0,
+        kept: Sequence[int] = (),
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,

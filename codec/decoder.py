@@ -66,9 +66,9 @@ class DecodedClip:
         return _step(self.quantiser, self.video)
 
     @property
-    def kept(self) -> int:
-        """Frames that were coded, where the sketch came as video; 0 for a residual."""
-        return 0 if self.video is None else self.video.kept
+    def kept(self) -> tuple[int, ...]:
+        """The frames that were decoded, where the sketch came as video; () for a residual."""
+        return _kept(self.video)
 
 
 class Decoder:
@@ -163,7 +163,7 @@ class Decoder:
             clip = self._refiner.refine(
                 sketch,
                 step=_step(quantiser, video),
-                kept=0 if video is None else video.kept,
+                kept=_kept(video),
                 latent=latent,
                 text=text,
                 seed=self.header.seed + number,
@@ -279,6 +279,10 @@ def _step(quantiser: int | None, video: Video | None) -> float:
     if quantiser is not None:
         return luma_step(quantiser)
     return 0.0 if video is None else video.step
+
+
+def _kept(video: Video | None) -> tuple[int, ...]:
+    return () if video is None else video.times
 
 
 def _grey(frames: int, height: int, width: int) -> Clip:

@@ -9,6 +9,7 @@ Anyone's model plugs in by offering these methods; nothing here knows how they a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -63,7 +64,7 @@ class Refiner(Protocol):
         sketch: Clip,
         *,
         step: float,
-        kept: int = 0,
+        kept: Sequence[int] = (),
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,
@@ -75,8 +76,8 @@ class Refiner(Protocol):
             sketch: the decoded sketch.
             step: luma quantiser step of the residual, or of video of like quality, on the 8-bit
                 scale (0: none was sent).
-            kept: frames that were coded, where the sketch came as video: between these it fades.
-                0 for a residual.
+            kept: the frames that were decoded, in order, where the sketch came as video: between
+                these it fades. () for a residual.
             latent, text: the description, where there is one.
             seed: of the noise that detail grows from.
             mode: fidelity, balanced or detail.
@@ -86,7 +87,7 @@ class Refiner(Protocol):
 class Viewer(Protocol):
     """Who an encoder that is tuned for the eye codes for."""
 
-    def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: int) -> float:
+    def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: Sequence[int]) -> float:
         """How far from a clip looks what a receiver will show of its sketch; 0 is the clip itself.
 
         Args:

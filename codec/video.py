@@ -178,6 +178,7 @@ class Video:
 
     Attributes:
         kept: frames that the clip's structure codes.
+        times: those of them that came.
         units: OBUs that were handed to the AV1 decoder, in order.
         clip: all frames.
         layers: how many layers were used.
@@ -186,6 +187,7 @@ class Video:
     """
 
     kept: int
+    times: tuple[int, ...]
     units: tuple[bytes, ...]
     clip: Clip
     layers: int
@@ -225,12 +227,13 @@ def decode(payloads: Many[bytes], frames: int, height: int, width: int) -> Video
     pictures = _native(units, sequence)
     if len(pictures) != len(orders):
         raise CorruptError(f"{len(pictures)} of {len(orders)} frames came out", field="video")
-    times = [kept_frames(frames, kept)[order] for order in sorted(orders)]
+    times = tuple(kept_frames(frames, kept)[order] for order in sorted(orders))
     ordered = stack([pictures[orders.index(order)] for order in sorted(orders)])
     y, u, v = (fill(plane, times, frames) for plane in ordered.planes)
     chroma = np.s_[:, : (height + 1) // 2, : (width + 1) // 2]
     clip = Clip(y[:, :height, :width], u[chroma], v[chroma])
-    return Video(kept, tuple(units), clip, len(payloads), model.mean_quantiser, done == len(steps))
+    last = len(payloads), model.mean_quantiser, done == len(steps)
+    return Video(kept, times, tuple(units), clip, *last)
 
 
 def _native(units: Many[bytes], sequence: Sequence) -> list[Frame]:

@@ -16,6 +16,7 @@ from gistcast.codec.av1 import UnsupportedError
 from gistcast.codec.clip import Clip
 from gistcast.codec.distortion import distortion
 from gistcast.codec.errors import CorruptError
+from gistcast.codec.fade import kept_frames
 from gistcast.codec.layers import Layers
 from gistcast.codec.protocol import Viewer
 from gistcast.codec.quantiser import luma_step
@@ -282,10 +283,11 @@ class Choice:
         """What the viewer likes best: the residual, or one of the videos within the budget."""
         clip = self._clip
         step = luma_step(trial.quantiser)
-        nearest = viewer.distance(clip, trials.picture(trial), step=step, kept=0)
+        nearest = viewer.distance(clip, trials.picture(trial), step=step, kept=())
         best: VideoTrial | None = None
         for video in self._videos_within(trial.quantiser, budget, least):
-            found = viewer.distance(clip, video.picture, step=video.step, kept=video.kept)
+            kept = kept_frames(clip.frames, video.kept)
+            found = viewer.distance(clip, video.picture, step=video.step, kept=kept)
             if found < nearest:
                 nearest, best = found, video
         if best is None:

@@ -11,6 +11,7 @@ is smooth. Across a cut it leads nowhere; the encoder ends clips at cuts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -19,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip, Plane
-from gistcast.codec.fade import kept_frames
 
 _SMALLEST = 16  # luma samples a side: two patches of the search
 _FINE = 256 * 256  # luma samples of a frame, up to which flow is searched down to single ones
@@ -31,18 +31,18 @@ _TRUST = 3.0  # carried frames are trusted fully where they differ by 1 - 1/3 of
 _Flow = NDArray[np.float32]  # (H, W, 2): x, y
 
 
-def carry(sketch: Clip, kept: int) -> Clip:
+def carry(sketch: Clip, kept: Sequence[int]) -> Clip:
     """A sketch whose frames between coded ones follow the motion.
 
     Args:
-        sketch: what the decoder made of `kept` coded frames, fades between them.
-        kept: as of `gistcast.codec.protocol.Refiner.refine`; 0 leaves the sketch as it is.
+        sketch: what the decoder made of coded frames, fades between them.
+        kept: as of `gistcast.codec.protocol.Refiner.refine`; () leaves the sketch as it is.
     """
-    times = kept_frames(sketch.frames, kept)
-    if kept < 2 or kept >= sketch.frames or min(sketch.height, sketch.width) < _SMALLEST:
+    few = 2 <= len(kept) < sketch.frames
+    if not few or min(sketch.height, sketch.width) < _SMALLEST:
         return sketch
     planes = [plane.copy() for plane in sketch.planes]
-    for before, after in pairwise(times):
+    for before, after in pairwise(kept):
         if after - before > 1:
             flows = _flows(sketch.y[before], sketch.y[after])
             for t in range(before + 1, after):

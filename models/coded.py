@@ -103,7 +103,7 @@ def code_somehow(clip: Clip, rng: np.random.Generator) -> Sketch:
             except UnsupportedError:
                 continue
             made = video.decode([p for _, p in layers], clip.frames, clip.height, clip.width)
-            return Sketch(carry(made.clip, made.kept), made.step, made.kept)
+            return Sketch(carry(made.clip, made.times), made.step, made.times)
     quality = float(rng.uniform(*QUALITIES))
     return _sent(clip, EncodeSettings(quality=quality, without=frozenset({"video"})))[0]
 

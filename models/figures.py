@@ -25,7 +25,7 @@ from gistcast.codec.protocol import Refiner, Viewer
 from gistcast.models.coded import code_at
 from gistcast.models.data import validation_clips
 from gistcast.models.lpips import Lpips, load_lpips
-from gistcast.models.pairs import Sketch
+from gistcast.models.pairs import Sketch, whole
 from gistcast.models.refiner import DIALS
 from gistcast.models.validate import Quality, mean, measure
 from gistcast.models.viewer import LpipsViewer
@@ -61,11 +61,11 @@ def coded_clips(
             # the header of the file counts too, though --clip-bytes is a clip's
             sketch, total = code_at(sample.clip, budget - 12, viewer)
             y, u, v = sketch.clip.planes
-            told = {"step": sketch.step, "kept": sketch.kept, "size": total}
+            told = {"step": sketch.step, "kept": len(sketch.kept), "size": total}
             np.savez_compressed(path, y=y, u=u, v=v, **told)
         with np.load(path) as file:
             clip = Clip(file["y"], file["u"], file["v"])
-            sketch = Sketch(clip, float(file["step"]), int(file["kept"]))
+            sketch = Sketch(clip, float(file["step"]), whole(clip.frames, int(file["kept"])))
             out.append(Coded(sample.clip, sketch, int(file["size"])))
     return out
 

@@ -44,7 +44,15 @@ from gistcast.models.data import (
     write_index,
 )
 from gistcast.models.lpips_weights import HOW, vgg_weights
-from gistcast.models.pairs import CodedPairs, Pair, Sketch, coded_folder, coded_pairs, write_pair
+from gistcast.models.pairs import (
+    CodedPairs,
+    Pair,
+    Sketch,
+    coded_folder,
+    coded_pairs,
+    whole,
+    write_pair,
+)
 
 LIMIT = 64 << 20  #: bytes of a pack
 _CODE = ("codec", "models")
@@ -198,7 +206,7 @@ def _bundle_coded(pairs: CodedPairs, base: Path) -> None:
         sketch = pair.sketch
         for both in zip(planes, pair.clip.planes, sketch.clip.planes, strict=True):
             both[0].extend(both[1:])
-        told = {"step": sketch.step, "kept": sketch.kept, "caption": pair.caption}
+        told = {"step": sketch.step, "kept": len(sketch.kept), "caption": pair.caption}
         rows.append({"frames": pair.clip.frames, **told})
     _write_video(base.with_suffix(".mp4"), [np.concatenate(p) for p in planes], crf=12)
     base.with_suffix(".json").write_text(json.dumps(rows))
@@ -262,7 +270,8 @@ def _unbundle_coded(base: Path, folder: Path) -> None:
         clip, sketch = (
             Clip(*(p[a:b] for p in planes)) for a, b in ((start, middle), (middle, stop))
         )
-        pair = Pair(clip, Sketch(sketch, row["step"], row["kept"]), row["caption"])
+        kept = whole(clip.frames, row["kept"])
+        pair = Pair(clip, Sketch(sketch, row["step"], kept), row["caption"])
         write_pair(temporary / f"{number:05}.safetensors", pair)
         start = stop
     temporary.rename(folder)

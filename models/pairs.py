@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gistcast.codec.clip import Clip, Plane
+from gistcast.codec.fade import kept_frames
 from gistcast.models.data import ClipSampler, FrameStore
 from gistcast.models.stills import StillSampler
 
@@ -41,12 +42,13 @@ class Sketch:
     Attributes:
         clip: its frames; in pairs to learn from, carried along the motion already (`carry`).
         step: luma step on the 8-bit scale.
-        kept: frames that were coded, where it came as video; 0 for a residual.
+        kept: the frames that were decoded, where it came as video; () for a residual. What is
+            written to disk is a whole video.
     """
 
     clip: Clip
     step: float
-    kept: int = 0
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class ClipBatch:
     Attributes:
         clip: y (N, T, H, W), u and v (N, T, H/2, W/2).
         sketch: the same of their sketches, where the codec made them; else None.
-        steps, kept: (N,) luma steps of these, and frames coded as video.
+        steps, kept: (N,) luma steps of these, and how many frames came as video.
         captions: N sentences, maybe empty.
     """
 
@@ -123,8 +125,13 @@ class CodedPairs:
             meta = file.metadata()
             clip = Clip(*(file.get_tensor(key) for key in ("y", "u", "v")))
             sketch = Clip(*(file.get_tensor(f"sketch_{key}") for key in ("y", "u", "v")))
-        made = Sketch(sketch, float(meta["step"]), int(meta["kept"]))
+        made = Sketch(sketch, float(meta["step"]), whole(clip.frames, int(meta["kept"])))
         return Pair(clip, made, meta["caption"])
+
+
+def whole(frames: int, kept: int) -> tuple[int, ...]:
+    """The frames that a whole video of so many decodes to; () of none, for a residual."""
+    return tuple(kept_frames(frames, kept)) if kept else ()
 
 
 def coded_folder(cache: Path, size: int) -> Path:
@@ -145,7 +152,7 @@ def write_pair(path: Path, pair: Pair) -> None:
     names = ("sketch_y", "sketch_u", "sketch_v")
     planes |= dict(zip(names, pair.sketch.clip.planes, strict=True))
     temporary = path.with_suffix(".tmp")
-    told = {"step": str(pair.sketch.step), "kept": str(pair.sketch.kept)}
+    told = {"step": str(pair.sketch.step), "kept": str(len(pair.sketch.kept))}
     meta = {**told, "caption": pair.caption}
     save_file({k: np.ascontiguousarray(p) for k, p in planes.items()}, str(temporary), meta)
     temporary.rename(path)
@@ -198,7 +205,7 @@ class TrainingClips(Dataset[_Item]):
             for c in (pair.clip, pair.sketch.clip)
         )
         planes = (plane for c in both for plane in c.planes)
-        return (*planes, pair.sketch.step, pair.sketch.kept, pair.caption)
+        return (*planes, pair.sketch.step, len(pair.sketch.kept), pair.caption)
 
 
 def clip_batches(

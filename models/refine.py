@@ -9,7 +9,7 @@ nothing and memory stays bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class GanRefiner:
         sketch: Clip,
         *,
         step: float,
-        kept: int = 0,
+        kept: Sequence[int] = (),
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,
@@ -90,7 +90,7 @@ class GanRefiner:
         latent: NDArray[np.int32] | None,
         text: str | None,
         dial: float,
-        kept: int,
+        kept: Sequence[int],
     ) -> Condition:
         count = self.generator.config.latents
         symbols = torch.zeros(1, count)

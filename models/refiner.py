@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gistcast.codec.errors import UsageError
-from gistcast.codec.fade import kept_frames
 from gistcast.models.text import TextEncoder
 
 #: position of each mode on the fidelity-perception dial
@@ -68,23 +67,23 @@ class Condition:
         dial: (N,) 0 fidelity .. 1 detail.
         latent: (N, latents) symbols, zeros where absent.
         texts: N sentences or None.
-        kept: for each clip the frames that were coded as video, 0 for a residual.
+        kept: for each clip the frames that were decoded as video, () for a residual.
     """
 
     step: Tensor
     dial: Tensor
     latent: Tensor
     texts: list[str | None]
-    kept: Sequence[int]
+    kept: Sequence[Sequence[int]]
 
 
-def fades(frames: int, kept: Sequence[int]) -> Tensor:
+def fades(frames: int, kept: Sequence[Sequence[int]]) -> Tensor:
     """(N, frames) 1 where a frame of a clip is a fade between coded ones, else 0."""
     out = torch.zeros(len(kept), frames)
-    for row, count in enumerate(kept):
-        if count:
+    for row, coded in enumerate(kept):
+        if coded:
             out[row] = 1
-            out[row, kept_frames(frames, count)] = 0
+            out[row, list(coded)] = 0
     return out
 
 
@@ -175,7 +174,7 @@ class Generator(nn.Module):
         sent = (condition.step > 0).to(condition.dial.dtype)
         log = torch.log2(condition.step.clamp(min=1) / 64) * sent / 2
         dial = condition.dial
-        video = torch.tensor([float(kept > 0) for kept in condition.kept], device=dial.device)
+        video = torch.tensor([float(len(kept) > 0) for kept in condition.kept], device=dial.device)
         residual = [log, log * log, sent, dial, dial * dial, dial * log, dial * sent]
         numbers = torch.stack([*residual, video, video * log, faded.mean(1)], 1)
         latent = self.latent(condition.latent / self.config.latent_range)

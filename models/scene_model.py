@@ -10,6 +10,7 @@ description was sent, and leaves a sketch that was corrected by a residual as it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ class SceneModel:
         sketch: Clip,
         *,
         step: float,
-        kept: int = 0,
+        kept: Sequence[int] = (),
         latent: NDArray[np.int32] | None,
         text: str | None,
         seed: int,

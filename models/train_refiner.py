@@ -35,6 +35,7 @@ from gistcast.models.pairs import (
     TrainingClips,
     clip_batches,
     coded_pairs,
+    whole,
     windows,
 )
 from gistcast.models.refine import noise
@@ -207,14 +208,14 @@ class RefinerTrainer:
         y, u, v = self._planes(drawn.clip, count)
         latent = torch.zeros(count, self.config.network.latents)
         texts: list[str | None] = [None] * count
-        kept = [0] * count
+        kept: list[tuple[int, ...]] = [()] * count
         if alone:
             texts = [c if c and rng.random() < 0.5 else None for c in drawn.captions[:count]]
             steps = torch.zeros(count, device=self.device)
             made = self._gists(drawn.clip, texts, latent)
         elif drawn.sketch is not None:
             steps, made = drawn.steps.to(self.device), self._planes(drawn.sketch, count)
-            kept = [int(k) for k in drawn.kept]
+            kept = [whole(y.shape[1], int(k)) for k in drawn.kept]
         else:
             steps = torch.from_numpy(random_steps(rng, count)).to(self.device)
             made = imitate((y, u, v), steps)

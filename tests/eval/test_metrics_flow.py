@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, shift
 
 from gistcast.codec.clip import Clip
 from gistcast.eval.metrics import Meter
-from gistcast.eval.metrics.flow import fetch, flows, visible
+from gistcast.models.flow import fetch, flows, visible
 
 NAMES = ("psnr_rgb", "lpips_alex", "flow_error", "warp_error", "warp_excess")
 

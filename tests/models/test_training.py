@@ -175,12 +175,12 @@ def test_no_data_no_training(config: RefinerTraining, tmp_path: Path) -> None:
 def test_the_codecs_own_pairs_are_learned_from(config: RefinerTraining, make_clip) -> None:
     (config.cache / "coded-32").mkdir()
     clip, sketch = make_clip(frames=8, height=32, width=32), make_clip(8, 32, 32, seed=1)
-    pair = Pair(clip, Sketch(sketch, 33.0, 4), "")
+    pair = Pair(clip, Sketch(sketch, 33.0, (1, 3, 5, 7)), "")
     write_pair(config.cache / "coded-32" / "0.safetensors", pair)
     always = replace(config, shapes=replace(config.shapes, coded=1.0))
     batch = RefinerTrainer(always, CPU).batch(np.random.default_rng(0))
     assert batch.condition.step.tolist() == [33, 33]
-    assert batch.condition.kept == [4, 4]
+    assert batch.condition.kept == [(1, 3, 5, 7)] * 2
     assert float((batch.sketch[..., :4].mean() - float(sketch.y.mean())).abs()) < 0.1
 
 
