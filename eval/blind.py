@@ -21,8 +21,7 @@ import numpy as np
 
 from gistcast.eval.cache import Cache
 from gistcast.eval.codecs import STANDARD_NAMES
-from gistcast.eval.strips import Candidate, Film, best_within, note_of
-from gistcast.eval.summary import OURS
+from gistcast.eval.strips import Candidate, Film, best_within, note_of, ours_within
 from gistcast.eval.sweep import Case, Curve
 
 RIVAL_METRIC = "lpips_alex"  #: by which the standards' best is chosen: ours is made for the eye
@@ -51,36 +50,34 @@ class Pair:
     theirs: Shown
 
 
-def make_pair(case: Case, curves: Iterable[Curve], cache: Cache, budget: float) -> Pair | None:
+def make_pair(
+    case: Case, curves: Iterable[Curve], cache: Cache, budget: float, frames: int = 0
+) -> Pair | None:
     """Ours and theirs at `budget` bytes; None where either has no payload as small.
 
     Theirs may be as big as ours came out, and is the best by LPIPS over all codecs and arms,
     stills that stand or fade included.
+
+    Args:
+        case: the clip.
+        curves: what was measured of it.
+        cache: where its payloads are.
+        budget: bytes.
+        frames: how many are shown, evenly spread, for as long as the clip takes; 0 shows all.
     """
     candidates = [(curve, row) for curve in curves for row in curve.rows]
-    mine = _of_ours(candidates, budget)
+    mine = ours_within(candidates, budget)
     limit = mine[1]["bytes"] if mine else 0
     standard = [c for c in candidates if c[1]["codec"] in STANDARD_NAMES and not c[0].codec.mode]
     other = best_within(standard, limit, RIVAL_METRIC)
     if mine is None or other is None:
         return None
-    film = Film(case, cache, tuple(range(case.clip.frames)))
-    size = (case.clip.width, case.clip.height, case.clip.frames, float(case.fps))
+    count = min(frames, case.clip.frames) or case.clip.frames
+    film = Film(case, cache, tuple(k * case.clip.frames // count for k in range(count)))
+    fps = float(case.fps) * count / case.clip.frames
+    size = (case.clip.width, case.clip.height, count, fps)
     source = Shown("source", "", film.webp(case.clip))
     return Pair(case.name, *size, source, _shown(film, mine), _shown(film, other))
-
-
-def _of_ours(candidates: Sequence[Candidate], budget: float) -> Candidate | None:
-    """Ours as a user gets it: refined where there is a refiner."""
-    for arm in ("refined", "sketch"):
-        some = [c for c in candidates if (c[1]["codec"], c[1]["arm"]) == (OURS, arm)]
-        if found := max((c for c in some if c[1]["bytes"] <= budget), key=_size, default=None):
-            return found
-    return None
-
-
-def _size(candidate: Candidate) -> int:
-    return int(candidate[1]["bytes"])
 
 
 def _shown(film: Film, candidate: Candidate) -> Shown:

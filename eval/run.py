@@ -106,6 +106,7 @@ def run_eval(
     jobs: int | None = None,
     outside: Sequence[Outside] = (),
     blind: float | None = None,
+    blind_frames: int = 0,
     command: str = "",
 ) -> Path:
     """Measure codecs on clips; the path of the report.
@@ -118,6 +119,7 @@ def run_eval(
         jobs: steps at a time; None takes a processor each.
         outside: curves that others measured.
         blind: bytes a clip at 64 x 64 (others scaled) of a blind sheet, `blind.html`.
+        blind_frames: frames of each clip on the sheet; 0 shows all.
         command: the command line, for the report.
 
     Raises:
@@ -140,7 +142,7 @@ def run_eval(
         rows += _references(cases, plan.measured)
         strips = _strips(curves, store)
         if blind is not None:
-            write_whole(out / "blind.html", _blind_sheet(curves, store, blind))
+            write_whole(out / "blind.html", _blind_sheet(curves, store, blind, blind_frames))
     results: dict[str, Any] = {
         "settings": settings_of(plan, curves, failures, command),
         "summary": summarise(rows, plan.measured, outside),
@@ -208,14 +210,14 @@ def _strips(curves: Sequence[Curve], cache: Cache) -> list[Strip]:
     return strips
 
 
-def _blind_sheet(curves: Sequence[Curve], cache: Cache, budget: float) -> str:
+def _blind_sheet(curves: Sequence[Curve], cache: Cache, budget: float, frames: int) -> str:
     """Ours beside the best standard codec on every clip, in a page.
 
     Raises:
         GistcastError: no clip has payloads of both that are as small.
     """
     pairs = [
-        make_pair(case, mine, cache, budget * size_scale(*case.size))
+        make_pair(case, mine, cache, budget * size_scale(*case.size), frames)
         for case, mine in groupby(curves, key=lambda curve: curve.case)
     ]
     found = [pair for pair in pairs if pair is not None]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
@@ -24,6 +25,9 @@ _STRIP_PIXELS = 200_000  # of one strip, all its frames together
 
 Candidate = tuple[Curve, Row]  #: a row, and the curve that it is of
 
+#: arms of ours as a user gets it: small files are made for the eye, where that was measured
+_AS_SENT = ("perceptual-refined", "refined", "perceptual-sketch", "sketch")
+
 
 def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float) -> Strip:
     """Pictures of a clip at `budget` bytes.
@@ -37,7 +41,7 @@ def make_strip(case: Case, curves: Iterable[Curve], cache: Cache, budget: float)
     candidates = [(curve, row) for curve in curves for row in curve.rows]
     film = Film(case, cache, _shown_frames(case.clip))
     pictures = [Picture("source", "", film.webp(case.clip))]
-    ours = best_within([c for c in candidates if _is_sketch(c[1])], budget, "psnr_rgb")
+    ours = ours_within(candidates, budget)
     limit = budget
     if ours is not None:
         pictures += film.ours(ours, candidates)
@@ -77,36 +81,58 @@ class Film:
 
     def picture(self, label: str, candidate: Candidate, *, who: bool = False) -> Picture:
         """What a candidate's row was measured on; `who` names the codec and arm."""
+        row = candidate[1]
+        note = (f"{row['codec']} {row['arm']}, " if who else "") + note_of(row)
+        return Picture(label, note, self.webp(self.clip(candidate)), tuple(row["psnr_by_frame"]))
+
+    def clip(self, candidate: Candidate) -> Clip:
+        """What a candidate's row was measured on.
+
+        Raises:
+            GistcastError: its payload is not in the cache any more.
+        """
         curve, row = candidate
         _, step = curve.lookup(row["point"], self.cache)
         if step.payload is None:
             raise GistcastError(f"the cache lost a payload of {row['codec']} while it was in use")
-        shown = decode(step, step.payload, self.case.clip)[row["arm"]]
-        note = (f"{row['codec']} {row['arm']}, " if who else "") + note_of(row)
-        return Picture(label, note, self.webp(shown), tuple(row["psnr_by_frame"]))
+        return decode(step, step.payload, self.case.clip)[row["arm"]]
 
-    def ours(self, sketch: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
+    def ours(self, sent: Candidate, candidates: Sequence[Candidate]) -> list[Picture]:
         """Text alone, latent alone, sketch and regenerated clip, as far as they were measured."""
-        of, row = sketch
-        refined = (row["arm"].replace("sketch", "refined"), row["point"])
+        sketch = sketch_of(sent, candidates)
         found = {
             "gist from text": [c for c in candidates if c[1]["arm"] == "text"],
             "gist from the latent": [c for c in candidates if c[1]["arm"] == "latent"],
-            "sketch": [sketch],
-            "regenerated": [
-                c for c in candidates if c[0] is of and (c[1]["arm"], c[1]["point"]) == refined
-            ],
+            "sketch": [sketch] if sketch is not None else [],
+            "regenerated": [sent] if sent != sketch else [],
         }
         return [self.picture(label, some[0]) for label, some in found.items() if some]
 
+    def row(self, clip: Clip) -> NDArray[np.uint8]:
+        """The chosen frames side by side, uint8 RGB (H, frames * W, 3)."""
+        return np.concatenate(list(clip_to_rgb(clip)[list(self.frames)]), 1)
+
     def webp(self, clip: Clip) -> bytes:
-        """The chosen frames side by side."""
-        rgb = clip_to_rgb(clip)[list(self.frames)]
-        return encode_webp(np.concatenate(list(rgb), 1))
+        """`row` as a file."""
+        return encode_webp(self.row(clip))
 
 
-def _is_sketch(row: Row) -> bool:
-    return bool(row["codec"] == OURS and row["arm"].endswith("sketch"))
+def ours_within(candidates: Sequence[Candidate], budget: float) -> Candidate | None:
+    """Ours as a user gets it with at most `budget` bytes."""
+    for arm in _AS_SENT:
+        some = [c for c in candidates if (c[1]["codec"], c[1]["arm"]) == (OURS, arm)]
+        fitting = [c for c in some if c[1]["bytes"] <= budget]
+        if fitting:
+            return max(fitting, key=lambda c: int(c[1]["bytes"]))
+    return None
+
+
+def sketch_of(sent: Candidate, candidates: Sequence[Candidate]) -> Candidate | None:
+    """What stage 2 was given to make what is shown of the same payload."""
+    curve, row = sent
+    arm = row["arm"].replace("refined", "sketch")
+    same = (c for c in candidates if c[0] is curve and c[1]["point"] == row["point"])
+    return next((c for c in same if c[1]["arm"] == arm), None)
 
 
 def best_within(candidates: Iterable[Candidate], budget: float, metric: str) -> Candidate | None:

@@ -96,6 +96,10 @@ def _add_codecs(add: Callable[..., object]) -> None:
         "--blind", type=float, metavar="BYTES",
         help="also write blind.html, to judge ours and theirs at so many bytes a clip at 64x64",
     )  # fmt: skip
+    add(
+        "--blind-frames", type=int, default=0, metavar="N",
+        help="so many frames of each clip on it, evenly spread (default: all)",
+    )  # fmt: skip
 
 
 def _add_running(add: Callable[..., object]) -> None:
@@ -184,6 +188,7 @@ def run(args: argparse.Namespace) -> None:
         jobs=args.jobs,
         outside=[curve_of(text) for text in args.read],
         blind=args.blind,
+        blind_frames=args.blind_frames,
         command=shlex.join(["gistcast", *sys.argv[1:]]),
     )
     if args.json:

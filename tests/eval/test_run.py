@@ -36,7 +36,9 @@ def plan(tmp_path_factory: pytest.TempPathFactory, clip: Clip) -> Plan:
 @pytest.fixture(scope="module")
 def out(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out") / "deep"
-    report = run_eval(plan, folder, jobs=1, blind=3000, command="gistcast eval <disc> & more")
+    report = run_eval(
+        plan, folder, jobs=1, blind=3000, blind_frames=8, command="gistcast eval <disc> & more"
+    )
     assert report == folder / "report.html"
     return folder
 
@@ -103,10 +105,11 @@ def test_the_blind_sheet_sets_ours_beside_theirs_at_no_more_bytes(out: Path) -> 
     assert found is not None
     (trial,) = json.loads(found[1])
     other = "left" if trial["ours"] == "right" else "right"
-    assert trial["clip"] == NAME and trial[trial["ours"]]["who"] == "gistcast refined"
+    assert trial["clip"] == NAME and trial[trial["ours"]]["who"] == "gistcast perceptual-refined"
     assert trial[other]["who"].split()[0] in ("x264", "vp9")
     ours, theirs = (int(trial[side]["note"].split()[0]) for side in (trial["ours"], other))
     assert theirs <= ours <= 3000
+    assert (trial["frames"], trial["fps"]) == (8, 12.5)  # of 16 at 25: they last as long
 
 
 def test_a_second_run_measures_nothing_again(
