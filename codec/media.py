@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -132,7 +133,8 @@ class VideoReader:
         untagged: colour of a source that does not say its own; None for BT.709 limited range.
 
     Raises:
-        UsageError: no such file, or (while reading) a colour matrix that is not supported.
+        UsageError: no such file, or (while reading) a colour matrix that is not supported, or the
+            reader was closed.
         CorruptError: the file cannot be read as video.
     """
 
@@ -148,6 +150,7 @@ class VideoReader:
         import av
 
         self._untagged = untagged
+        self._reading, self._closed = threading.Lock(), False
         demuxer: dict[str, Any] = {}
         if raw is not None:
             demuxer = {"format": "rawvideo", "options": raw.demuxer}
@@ -179,7 +182,13 @@ class VideoReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._container.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, after the read that another thread may be in."""
+        self._closed = True  # no further read begins
+        with self._reading:
+            self._container.close()
 
     @property
     def source_size(self) -> tuple[int, int]:
@@ -198,7 +207,7 @@ class VideoReader:
         due = Fraction(0)  # index of the next output frame, in source frames
         step = self._source_fps / self._fps
         try:
-            for index, frame in enumerate(self._container.decode(self._stream)):
+            for index, frame in enumerate(self._decoded()):
                 copies = 0
                 while due <= index:
                     due += step
@@ -214,6 +223,18 @@ class VideoReader:
                         yield planes
         except av.FFmpegError as error:
             raise CorruptError(f"video cannot be decoded: {error}") from error
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Frames as they are coded. None is read while the file is closed: PyAV would crash."""
+        frames = self._container.decode(self._stream)
+        while True:
+            with self._reading:
+                if self._closed:
+                    raise UsageError("the video was closed while it was read")
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
 
 
 def stack(frames: list[Frame]) -> Clip:

@@ -172,6 +172,7 @@ class _Bench:
         decoder = self._decoder(arm.options.get("refine", self.args.refine))
         settings = SendSettings(adapt=arm.options.get("adapt", "on") == "on")
         source = self._source(arm, rate)
+        decoder.warm(source.header, stack(self.frames[: self.args.clip]), self.info)
         deadline = self.args.playout - float(self.args.clip / self.args.fps) - _RESERVE
         return self._run(
             pass_clips(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +138,27 @@ def test_a_clip_is_drawn_once_and_charged_each_time() -> None:
         spent.append(decoder.clock() - begun)
     assert slow.drawn == 2
     assert 0.5 < spent[1] / spent[0] < 2
+
+
+def test_a_decoder_is_warmed_once_and_remembers_nothing_of_it(
+    moving_clip: Callable[..., Clip],
+) -> None:
+    opened, drawn = [], []
+
+    class Fake:
+        header = VideoInfo(32, 32, Fraction(25))
+
+        def decode_clip(self, packets: list[Packet]) -> list[Packet]:
+            drawn.append(packets)
+            return packets
+
+    def make(header: bytes) -> Fake:
+        opened.append(header)
+        return Fake()
+
+    decoder, clip = RememberingDecoder(make), moving_clip(8, 32, 32)
+    for _ in range(2):
+        decoder.warm(b"header", clip, Fake.header)
+    assert opened == [b"header"] and len(drawn) == 1
+    decoder.open(b"header").decode_clip(drawn[0])
+    assert opened == [b"header"] and len(drawn) == 2  # not remembered, but open

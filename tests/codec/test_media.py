@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -102,3 +103,39 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         VideoReader(tmp_path / "noise.mp4")
     with pytest.raises(UsageError, match="use"):
         VideoWriter(tmp_path / "a.gif", VideoInfo(16, 16, Fraction(25)))
+
+
+def test_closing_waits_for_a_read_in_another_thread(tmp_path: Path, moving_clip: Make) -> None:
+    _write(tmp_path / "a.y4m", [moving_clip(32, 256, 256)])
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        armed = False
+
+        def read(self, size: int | None = -1) -> bytes:
+            if self.armed:
+                asked.set()
+                assert go_on.wait(20)
+            return super().read(size)
+
+    source = Slow((tmp_path / "a.y4m").read_bytes())
+    reader, problems = VideoReader(source), []
+
+    def read() -> None:
+        try:
+            list(reader)
+        except UsageError as error:
+            problems.append(str(error))
+
+    source.armed = True
+    reading, closing = threading.Thread(target=read), threading.Thread(target=reader.close)
+    reading.start()
+    assert asked.wait(20)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive() and reading.is_alive()
+    go_on.set()
+    closing.join(20)
+    reading.join(20)
+    assert not closing.is_alive() and not reading.is_alive()
+    assert problems == ["the video was closed while it was read"]
