@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from gistcast.codec.motion import AFFINE, MAX_COEFFICIENT, PAN, Motion, phases
 
@@ -138,6 +137,8 @@ def camera_path(luma: NDArray[np.uint8], parameters: int = AFFINE) -> F64:
 
     A view is [shift, matrix] in order y, x, from centre to centre.
     """
+    from scipy.ndimage import uniform_filter
+
     by = max(1, -(-max(luma.shape[1:]) // _SIDE))
     frames = _pooled(luma.astype(np.float32), by)
     frames = uniform_filter(frames, (0, 2, 2)) if by == 1 else frames

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct, idct
 
 Float = NDArray[np.float32]
 
@@ -38,6 +37,8 @@ def spatial_levels(height: int, width: int) -> int:
 
 def forward(plane: Float, levels: int) -> dict[BandKey, Float]:
     """Transform a plane (T, H, W) of samples into bands, each (T, band height, band width)."""
+    from scipy.fft import dct  # takes a while to load: not before it is needed
+
     from gistcast.codec.kernels.wavelet import split
 
     low = dct(plane, type=2, axis=0, norm="ortho").astype(np.float32)
@@ -53,6 +54,8 @@ def forward(plane: Float, levels: int) -> dict[BandKey, Float]:
 
 def inverse(bands: Mapping[BandKey, Float], levels: int) -> Float:
     """Inverse of `forward`: float32 samples (T, H, W)."""
+    from scipy.fft import idct
+
     from gistcast.codec.kernels.wavelet import merge
 
     low = np.array(bands[levels, LL], np.float32)

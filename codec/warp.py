@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, spline_filter1d
 
 from gistcast.codec.motion import Motion
 
@@ -26,6 +25,8 @@ _SMALL = 32 * 48 * 48  # samples that are not worth a second thread
 
 def _resample(samples: F32, matrices: F64, offsets: F64, shape: tuple[int, int]) -> F32:
     """samples (T, H, W) at matrix @ (y, x) + offset, for all y, x of `shape`."""
+    from scipy.ndimage import spline_filter1d
+
     from gistcast.codec.kernels.spline import sample
 
     out = np.empty((len(samples), *shape), np.float32)
@@ -95,6 +96,8 @@ class Warp:
             count = seen.sum(0)
             mean = (canvas * seen).sum(0) / np.maximum(count, 1)
             if not count.all():
+                from scipy.ndimage import distance_transform_edt
+
                 nearest = distance_transform_edt(
                     count == 0, return_distances=False, return_indices=True
                 )

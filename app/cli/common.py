@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -136,6 +137,22 @@ def whole_file(path: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+class _Once(logging.Handler):
+    """Prints the first message on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(record.name).removeHandler(self)
+        print(f"gistcast: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
+def tell_of_compiling() -> None:
+    """Say on a terminal, once, why the first coding takes so long."""
+    kernels = logging.getLogger("gistcast.codec.kernels.compiled")
+    if sys.stderr.isatty() and not kernels.handlers:
+        kernels.addHandler(_Once())
+        kernels.setLevel(logging.INFO)
 
 
 def read_input(path: str) -> bytes:

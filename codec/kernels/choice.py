@@ -24,12 +24,11 @@ from gistcast.codec.kernels.residual import (
     gather,
     keep,
     levels_of,
-    minus_logit,
     place,
     point,
     presence,
 )
-from gistcast.codec.kernels.signs import put_sign
+from gistcast.codec.kernels.signs import put_sign, sign_logit
 from gistcast.codec.quantiser import MAX_MAGNITUDE, UNARY
 
 F64 = NDArray[np.float64]
@@ -200,7 +199,7 @@ def _sign_bits(state: State, group: Geometry, costs: Costs, room: Room) -> float
     for row in range(len(places)):
         t, y, x, flat, bordered = place(places, row)
         value = state.values[flat]
-        logit = minus_logit(state, group, t, y, x, room)
+        logit = sign_logit(group, state.sign_weights, state.signs, state.magnitude, t, y, x, room)
         bits += costs.exact_one[logit] if value < 0 else costs.exact_zero[logit]
         put_sign(state.signs, bordered, abs(value), value < 0)
     return bits
@@ -213,7 +212,8 @@ def _put_signs(state: State, group: Geometry, room: Room, flags: U8, chances: U1
     for row in range(len(places)):
         t, y, x, flat, _ = place(places, row)
         flags[at] = state.values[flat] < 0
-        chances[at] = state.probability[minus_logit(state, group, t, y, x, room)]
+        logit = sign_logit(group, state.sign_weights, state.signs, state.magnitude, t, y, x, room)
+        chances[at] = state.probability[logit]
         at += 1
     return at
 

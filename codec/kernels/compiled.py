@@ -5,12 +5,16 @@ arithmetic. Indices are not checked: kernels take them from the layout or clamp 
 bytes. What Python calls is kept on disk beside the source; where that cannot be written, in the
 user's cache directory; or wherever NUMBA_CACHE_DIR says. Where nothing can be written, it is
 compiled in every process anew.
+
+numba compiles a function once for every literal integer that it is called with: constants that
+kernels hand to their parts are numpy's integers, whose type says nothing of their value.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -27,6 +31,7 @@ except ImportError:  # Windows: numba guards against the others there
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
+_LOG = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 _CONSTANTS = ("context", "golomb", "quantiser", "rangecoder", "tables")  # modules of `codec`
 _LOCK = "gistcast.lock"  # beside what it guards
@@ -54,12 +59,15 @@ class _DiskCache(FunctionCache):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = None
         try:
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         except Exception:  # cut short, or damaged: whatever unpickling makes of it
             with contextlib.suppress(OSError), _alone(Path(self.cache_path)):
                 self.flush()  # type: ignore[no-untyped-call]
-            return None
+        if found is None:
+            _LOG.info("compiling kernels, once: up to half a minute")
+        return found
 
 
 @contextlib.contextmanager
@@ -86,4 +94,5 @@ def kernel(function: Function) -> Function:
 
 def part(function: Function) -> Function:
     """Compile a function that only kernels call."""
-    return cast(Function, njit(nogil=True, error_model="numpy", no_cpython_wrapper=True)(function))
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody else needs those
+    return cast(Function, njit(nogil=True, error_model="numpy", **options)(function))

@@ -19,6 +19,7 @@ I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
+_HALF = np.uint16(HALF)
 ESCAPE_ORDER = 2  #: of the Exp-Golomb code for what exceeds the learned flags
 
 
@@ -26,10 +27,10 @@ ESCAPE_ORDER = 2  #: of the Exp-Golomb code for what exceeds the learned flags
 def _read_escape(state: U64, data: U8) -> int:
     """An Exp-Golomb number; -1 where it is out of range."""
     for prefix in range(MAX_PREFIX + 1):
-        if read_flag(state, data, HALF):
+        if read_flag(state, data, _HALF):
             value = 1
             for _ in range(prefix + ESCAPE_ORDER):
-                value = 2 * value + read_flag(state, data, HALF)
+                value = 2 * value + read_flag(state, data, _HALF)
             return value - (1 << ESCAPE_ORDER)
     return -1
 
@@ -58,7 +59,7 @@ def read_levels(
             open_[nonzero] = k
             nonzero += 1
     for n in range(nonzero if signed else 0):
-        values[open_[n]] = -1 if read_flag(state, data, HALF) else 1
+        values[open_[n]] = -1 if read_flag(state, data, _HALF) else 1
     left = 0
     for n in range(nonzero):
         k = open_[n]

@@ -27,7 +27,7 @@ F32 = NDArray[np.float32]
 Geometry = Any  #: one row of `Plan.groups`
 
 SOUND, BROKEN, OUT_OF_RANGE = 0, 1, 2
-_ZERO = np.float32(0)
+_ZERO, _NOTHING = np.float32(0), np.int64(0)
 _PART = np.float32(1 / 128)  # of a step; exact
 
 
@@ -86,7 +86,7 @@ def gather(state: State, group: Geometry, phase: int, slower: I16, energy: I16, 
         slower, energy: from `of_group`.
     """
     t, y, x = room.cursor
-    count = 0
+    count = _NOTHING
     set_bias(group, state.weights, phase, min(t, group.stop - 1), room.bias)
     while t < group.stop and count < BATCH:
         if x >= group.width:
@@ -108,22 +108,6 @@ def gather(state: State, group: Geometry, phase: int, slower: I16, energy: I16, 
     room.cursor[0], room.cursor[1], room.cursor[2] = t, y, x
     logits(room, state.weights, count)
     return count
-
-
-@part
-def phase_logits(
-    state: State, group: Geometry, phase: int, slower: I16, energy: I16, room: Room, out: I16
-) -> int:
-    """Logits of all positions of a phase, in raster order; returns how many."""
-    begin_phase(group, phase, room)
-    row, count = 0, 1
-    while count:
-        count = gather(state, group, phase, slower, energy, room)
-        for p in range(count):
-            for c in range(3):
-                out[row + p, c] = room.logits[c, p]
-        row += count
-    return row
 
 
 @part
@@ -178,19 +162,13 @@ def place(places: I64, row: int) -> tuple[int, int, int, int, int]:
 
 
 @part
-def minus_logit(state: State, group: Geometry, t: int, y: int, x: int, room: Room) -> int:
-    """Logit, as an index 0..351, of the level at (t, y, x) being negative."""
-    return sign_logit(group, state.sign_weights, state.signs, state.magnitude, t, y, x, room)
-
-
-@part
 def _read_signs(state: State, group: Geometry, room: Room, coder: U64, data: U8) -> None:
     """Give the levels of a group, all above 0 so far, their signs."""
     places = levels_of(state, group)
     for row in range(len(places)):
         t, y, x, flat, bordered = place(places, row)
-        chance = state.probability[minus_logit(state, group, t, y, x, room)]
-        negative = read_flag(coder, data, chance) == 1
+        logit = sign_logit(group, state.sign_weights, state.signs, state.magnitude, t, y, x, room)
+        negative = read_flag(coder, data, state.probability[logit]) == 1
         put_sign(state.signs, bordered, state.values[flat], negative)
         if negative:
             state.values[flat] = -state.values[flat]
@@ -224,8 +202,15 @@ def decode_groups(
         found, values = np.empty((most, 3), np.int16), np.empty(most, np.int32)
         open_ = np.empty(most, np.int64)
         for phase in range(2):
-            count = phase_logits(state, group, phase, slower, energy, room, found)
-            good = read_levels(coder, data, found, count, state.probability, signed, values, open_)
+            begin_phase(group, phase, room)
+            row, count = 0, 1
+            while count:
+                count = gather(state, group, phase, slower, energy, room)
+                for p in range(count):
+                    for c in range(3):
+                        found[row + p, c] = room.logits[c, p]
+                row += count
+            good = read_levels(coder, data, found, row, state.probability, signed, values, open_)
             if coder[DAMAGED]:
                 return BROKEN
             if not good:

@@ -24,6 +24,10 @@ U8 = NDArray[np.uint8]
 Geometry = Any  #: one row of `Plan.groups`
 
 _LIMIT, _ONE = np.int32(LOGIT_LIMIT), np.int32(1)
+_AS_IS, _TURNED = np.int64(1), np.int64(-1)  # signs, in the two halves of the network
+# where groups of inputs begin
+_BEFORE, _BEFORE_THAT, _PARENT = np.int64(6), np.int64(16), np.int64(21)
+_FIRST, _SECOND, _LUMA, _CB = np.int64(26), np.int64(31), np.int64(36), np.int64(41)
 
 
 @part
@@ -67,12 +71,12 @@ def _own(group: Geometry, signs: I8, t: int, y: int, x: int, f: I32) -> None:
         f[5] = signs[at - 2 * stride]
     if t > 0:
         before = at - plane
-        _cross(signs, before, stride, f, 6)
+        _cross(signs, before, stride, f, _BEFORE)
         f[11], f[12] = signs[before - stride - 1], signs[before - stride + 1]
         f[13], f[14] = signs[before + stride - 1], signs[before + stride + 1]
         f[15] = signs[at - t * plane]
     if t > 1:
-        _cross(signs, at - 2 * plane, stride, f, 16)
+        _cross(signs, at - 2 * plane, stride, f, _BEFORE_THAT)
 
 
 @part
@@ -90,21 +94,21 @@ def features_of_sign(
         rows, columns = group.parent_height, group.parent_width
         above, left = parent_place(group, y, x)
         over = (t * (rows + 2) + above + 1) * (columns + 2) + left + 1
-        _cross(signs, group.parent + over, columns + 2, f, 21)
+        _cross(signs, group.parent + over, columns + 2, f, _PARENT)
         if group.luma_parent >= 0:
             f[46] = signs[group.luma_parent + over]
         if group.cb_parent >= 0:
             f[47] = signs[group.cb_parent + over]
     if group.first >= 0:
         size = group.first_height, group.first_width
-        _sibling(signs, group.first, size[0], size[1], t, y, x, f, 26)
+        _sibling(signs, group.first, size[0], size[1], t, y, x, f, _FIRST)
     if group.second >= 0:
         size = group.second_height, group.second_width
-        _sibling(signs, group.second, size[0], size[1], t, y, x, f, 31)
+        _sibling(signs, group.second, size[0], size[1], t, y, x, f, _SECOND)
     if group.luma >= 0:
-        _cross(signs, group.luma + here, stride, f, 36)
+        _cross(signs, group.luma + here, stride, f, _LUMA)
     if group.cb >= 0:
-        _cross(signs, group.cb + here, stride, f, 41)
+        _cross(signs, group.cb + here, stride, f, _CB)
     at = group.band + here
     f[SIGNS], f[SIGNS + 1], f[SIGNS + 2] = t % 2, y % 2, x % 2
     f[SIGNS + 3] = min(magnitude[at], 4) - 1
@@ -158,7 +162,7 @@ def sign_logit(
         if f[i]:
             for j in range(HIDDEN):
                 room.bias[j] += f[i] * weights.sign_input_weights[i, j]
-    logit = (_half(room, weights, 1) - _half(room, weights, -1)) >> 6
+    logit = (_half(room, weights, _AS_IS) - _half(room, weights, _TURNED)) >> 6
     return min(max(logit, -_LIMIT), _LIMIT - _ONE) + _LIMIT
 
 

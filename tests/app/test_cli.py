@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import subprocess
 import sys
 from fractions import Fraction
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import gistcast
-from gistcast.cli import main
+from gistcast.cli import build_parser, common, main, outline_parser
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.encoder import EncodeSettings
@@ -258,6 +259,33 @@ def test_a_command_imports_no_other() -> None:
     names = set(found.stdout.decode().split())
     assert "gistcast.cli.decode" in names and "gistcast.cli.streaming" not in names
     assert not names & {"torch", "aiortc", "aiohttp"}
+
+
+def test_help_imports_no_command_and_says_what_they_say() -> None:
+    code = "import sys; from gistcast.cli import main\n"
+    code += "try: main(['--help'])\nfinally: print(*sorted(sys.modules), file=sys.stderr)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    names = found.stderr.decode().split()
+    assert not {name for name in names if name.startswith("gistcast.cli.")} - {
+        "gistcast.cli.common"
+    }
+    assert "numpy" not in names
+    assert outline_parser().format_help() == build_parser().format_help()
+
+
+def test_a_terminal_is_told_once_why_the_first_coding_takes_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    kernels = logging.getLogger("gistcast.codec.kernels.compiled")
+    monkeypatch.setattr(kernels, "level", logging.WARNING)
+    monkeypatch.setattr(kernels, "handlers", [])
+    common.tell_of_compiling()
+    assert not kernels.handlers  # no terminal
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    common.tell_of_compiling()
+    for _ in range(2):
+        kernels.info("compiling")
+    assert capsys.readouterr().err == "gistcast: compiling\n"
 
 
 def test_eval_goes_on_without_programs_of_others(
