@@ -124,11 +124,10 @@ class GistcastCodec:
             GistcastError: it cannot be decoded.
         """
         (data,) = coded.packets
-        model = self._model()
-        shown = {self._name("sketch"): next(iter(decode_video(data, model))).sketch}
-        if "refiner" in self.networks:
-            refiner = _network("refiner", self.device)
-            decoded = next(iter(decode_video(data, model, refiner, mode=self.refine)))
+        refiner = _network("refiner", self.device) if "refiner" in self.networks else None
+        decoded = next(iter(decode_video(data, self._model(), refiner, mode=self.refine)))
+        shown = {self._name("sketch"): decoded.sketch}
+        if refiner is not None:
             shown[self._name("refined")] = decoded.clip
         return shown
 
