@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 EPILOG = """examples:
   gistcast bench                                     # 64, 128 and 256, every preset
   gistcast bench in.mp4 --sizes 320x180 --presets medium
-  gistcast bench --sizes 64 --tune perceptual        # coded for the eye
+  gistcast bench --sizes 64 --presets medium --tune psnr,perceptual   # and coded for the eye
 """
 
 
@@ -62,9 +62,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--tune",
-        choices=TUNES,
-        default="psnr",
-        help="what the encoder chooses for; not by preset fast, which does not choose (psnr)",
+        type=_parse_tunes,
+        default=["psnr"],
+        metavar="TUNE,..",
+        help=f"what the encoder chooses for, of {', '.join(TUNES)}; not by preset fast, which "
+        "does not choose (psnr)",
     )
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median is shown")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -72,15 +74,24 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def _timed(work: Callable[[], Result], repeat: int) -> tuple[Result, float]:
-    """Result and median seconds, after a first run that loads what is compiled."""
+def _parse_tunes(text: str) -> list[str]:
+    tunes = text.split(",")
+    if not set(tunes) <= set(TUNES):
+        raise argparse.ArgumentTypeError(f"{text!r}: choose from {', '.join(TUNES)}")
+    return tunes
+
+
+def _timed(work: Callable[[], Result], repeat: int) -> tuple[Result, float, float]:
+    """Result, median seconds and median seconds of processor time, of all threads, after a first
+    run that loads what is compiled."""
     work()
-    seconds = []
+    seconds, busy = [], []
     for _ in range(repeat):
-        started = time.perf_counter()
+        started, idle = time.perf_counter(), time.process_time()
         result = work()
         seconds.append(time.perf_counter() - started)
-    return result, statistics.median(seconds)
+        busy.append(time.process_time() - idle)
+    return result, statistics.median(seconds), statistics.median(busy)
 
 
 def _stages(clip: Clip, settings: EncodeSettings) -> dict[str, float]:
@@ -116,31 +127,37 @@ def _stages(clip: Clip, settings: EncodeSettings) -> dict[str, float]:
 
 
 def _measure(
-    clip: Clip, info: VideoInfo, preset: str, args: argparse.Namespace, refiner: Refiner | None
+    clip: Clip,
+    info: VideoInfo,
+    preset: str,
+    tune: str,
+    args: argparse.Namespace,
+    refiner: Refiner | None,
 ) -> dict[str, Any]:
     duration = clip.frames / float(info.fps)
-    tune = args.tune if preset != "fast" else "psnr"
     settings = EncodeSettings(quality=args.quality, preset=preset, tune=tune, without=args.without)
     viewer = viewer_of(settings, args.device)
     encoder = Encoder(info, settings, viewer=viewer)
-    packets, encode = _timed(
+    packets, encode, encode_busy = _timed(
         lambda: Encoder(info, settings, viewer=viewer).encode_clip(clip), args.repeat
     )
     decoder = Decoder(encoder.header)
-    decoded, decode = _timed(lambda: decoder.decode_clip(packets), args.repeat)
+    decoded, decode, decode_busy = _timed(lambda: decoder.decode_clip(packets), args.repeat)
     row: dict[str, Any] = {
         "size": f"{clip.width}x{clip.height}",
         "preset": preset,
         "tune": tune,
         "bytes": sum(len(p.to_bytes(encoder.header)) for p in packets),
         "encode_seconds": round(encode, 4),
+        "encode_cpu_seconds": round(encode_busy, 4),
         "encode_x_real_time": round(duration / encode, 2),
         "decode_seconds": round(decode, 4),
+        "decode_cpu_seconds": round(decode_busy, 4),
         "decode_x_real_time": round(duration / decode, 2),
     }
     if refiner is not None:
         sketch, step, kept = decoded.sketch, decoded.step, decoded.kept
-        _, refine = _timed(
+        _, refine, _ = _timed(
             lambda: refiner.refine(sketch, step=step, kept=kept, latent=None, text=None, seed=0),
             args.repeat,
         )
@@ -162,14 +179,23 @@ def _refiner(device: str) -> Refiner | None:
         return None
 
 
+def _ways(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """Presets, and what each chooses for."""
+    presets = args.presets.split(",")
+    ways = [
+        (preset, "psnr" if preset == "fast" else tune) for preset in presets for tune in args.tune
+    ]
+    return list(dict.fromkeys(ways))
+
+
 def run(args: argparse.Namespace) -> None:
     """Measure and print."""
     refiner = _refiner(args.device)
     rows = []
     for size in args.sizes:
         clip, info = load_clip(args.input, size=size)
-        for preset in args.presets.split(","):
-            row = _measure(clip, info, preset, args, refiner)
+        for preset, tune in _ways(args):
+            row = _measure(clip, info, preset, tune, args, refiner)
             rows.append(row)
             if not args.json:
                 print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
