@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import gistcast
-from gistcast.cli import build_parser, common, main, outline_parser
+from gistcast.cli import bench, build_parser, common, main, outline_parser
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.encoder import EncodeSettings
@@ -217,6 +217,14 @@ def test_bench(capsys: Capture) -> None:
     assert (
         row["size"] == "32x24" and row["encode_x_real_time"] > 0 and row["decode_x_real_time"] > 0
     )
+
+
+def test_bench_takes_several_tunes_where_a_preset_chooses() -> None:
+    line = ["bench", "--presets", "fast,medium", "--tune", "psnr,perceptual"]
+    ways = bench._ways(build_parser("bench").parse_args(line))
+    assert ways == [("fast", "psnr"), ("medium", "psnr"), ("medium", "perceptual")]
+    with pytest.raises(SystemExit):
+        build_parser("bench").parse_args(["bench", "--tune", "speed"])
 
 
 def test_version(capsys: Capture) -> None:
