@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from gistcast.serving import delivery, refine_choice
@@ -56,14 +55,9 @@ class Watching:
         self.url = self._server.url
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self._endpoint.close()
-        await self._server.__aexit__(kind, error, trace)
+        await self._server.__aexit__(*raised)
 
     def receiving(self, summary: ReceiveSummary) -> None:
         """A stream begins to come in: what the page counts."""

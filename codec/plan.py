@@ -34,8 +34,7 @@ NOWHERE = -1
 
 _RELATIVES = ("parent", "first", "second", "last")  # of another size than the group
 
-#: Rows of `Plan.groups`. Relatives are where their band's magnitudes begin, or NOWHERE.
-GROUP = np.dtype(
+_FIELDS = np.dtype(
     [
         (name, np.int64)
         for name in (
@@ -52,6 +51,9 @@ GROUP = np.dtype(
     ],
     align=True,
 )
+#: Rows of `Plan.groups`. Relatives are where their band's magnitudes begin, or NOWHERE. Records, so
+#: that fields are attributes in plain Python (NUMBA_DISABLE_JIT), too.
+GROUP = np.dtype((np.record, _FIELDS))
 
 
 @dataclass(frozen=True)

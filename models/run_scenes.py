@@ -67,9 +67,9 @@ class SceneRun:
     def gist(self) -> SceneTraining:
         """Stage 1."""
         return SceneTraining(
-            self.cache,
-            self.run / "gist",
-            self.world,
+            cache=self.cache,
+            run=self.run / "gist",
+            world=self.world,
             clips=self.clips,
             steps=self.gist_steps,
             batch=self.gist_batch,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -30,25 +31,31 @@ class Trainer(Protocol):
         """Write the checkpoint."""
 
 
-class Schedule(Protocol):
-    """How long a run is, and how often it says and saves something."""
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What every run depends on.
 
-    @property
-    def run(self) -> Path: ...
+    Attributes:
+        cache: folder for what is decoded or drawn once.
+        run: folder for the checkpoint and the log.
+        steps, batch, rate: length of the schedule, clips a step, peak learning rate.
+        seed: of everything, with the step number.
+        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
+    """
 
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def report_every(self) -> int: ...
-
-    @property
-    def checkpoint_minutes(self) -> float: ...
+    cache: Path
+    run: Path
+    steps: int
+    batch: int
+    rate: float
+    seed: int = 1
+    checkpoint_minutes: float = 2.0
+    report_every: int = 50
 
 
 def run_steps(
     trainer: Trainer,
-    schedule: Schedule,
+    settings: RunSettings,
     minutes: float,
     *,
     plan: float | None = None,
@@ -67,18 +74,18 @@ def run_steps(
     """
     group = group or Group(torch.device("cpu"))
     done, clock, saved = trainer.progress, Clock(minutes), 0.0
-    log = Log(schedule.run / "log.jsonl")
+    log = Log(settings.run / "log.jsonl")
     rows: list[dict[str, float]] = []
-    while done.share(schedule.steps, plan) < 1 and not group.agree(clock.over):
+    while done.share(settings.steps, plan) < 1 and not group.agree(clock.over):
         began = time.monotonic()
         rows.append(trainer.step())
         done.seconds += time.monotonic() - began
         progress(done.step)
-        if done.step % schedule.report_every == 0 and group.first:
+        if done.step % settings.report_every == 0 and group.first:
             means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
             log.write(step=done.step, seconds=done.seconds, **means)
             rows.clear()
-        if clock.elapsed - saved > schedule.checkpoint_minutes * 60:
+        if clock.elapsed - saved > settings.checkpoint_minutes * 60:
             trainer.save()
             saved = clock.elapsed
     trainer.save()

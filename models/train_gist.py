@@ -28,7 +28,7 @@ from gistcast.models.gist import (
     integer_frequencies,
     low_resolution,
 )
-from gistcast.models.steps import run_steps
+from gistcast.models.steps import RunSettings, run_steps
 from gistcast.models.stills import StillSampler
 from gistcast.models.training import (
     Average,
@@ -45,32 +45,23 @@ _RGB_WEIGHT = (0.339, 0.339, 0.339, 0.339, 1.50, 1.17)
 _PRIOR_RATE = 1e-2  #: peak learning rate of the prior
 
 
-@dataclass(frozen=True)
-class GistTraining:
+@dataclass(frozen=True, kw_only=True)
+class GistTraining(RunSettings):
     """Everything a run depends on.
 
     Attributes:
         data: folder with `train/`, `stills/` and `manifest.json`.
-        cache: folder for decoded frames and grids.
-        run: folder for the checkpoint and the log.
         grids: clips to draw and cache.
-        steps, batch, rate: length of the schedule, clips a step, peak learning rate.
         rate_weight: squared 8-bit RGB levels that a bit is worth.
-        seed: of everything, with the step number.
-        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
         network: shape of the network.
     """
 
     data: Path
-    cache: Path
-    run: Path
     grids: int = 24000
     steps: int = 20000
     batch: int = 64
     rate: float = 1e-3
     rate_weight: float = 0.5
-    seed: int = 1
-    checkpoint_minutes: float = 2.0
     report_every: int = 200
     network: GistConfig = field(default_factory=GistConfig)
 

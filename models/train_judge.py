@@ -26,7 +26,7 @@ from gistcast.models.judge import FRAMES, Accuracy, Judge, JudgeConfig, accuracy
 from gistcast.models.scene_pool import Pool, build_pool
 from gistcast.models.scenes import ACTIONS, SURROUNDINGS
 from gistcast.models.scenes.labels import Split
-from gistcast.models.steps import run_steps
+from gistcast.models.steps import RunSettings, run_steps
 from gistcast.models.training import (
     Average,
     Trained,
@@ -41,28 +41,21 @@ from gistcast.models.training import (
 GUIDE = JudgeConfig((16, 32, 64, 96))
 
 
-@dataclass(frozen=True)
-class JudgeTraining:
+@dataclass(frozen=True, kw_only=True)
+class JudgeTraining(RunSettings):
     """Everything a run depends on.
 
     Attributes:
-        cache: folder for renders.
-        run: folder for the checkpoint and the log.
         world: seed of the scenes.
         split: None for all combinations.
         test: world and split where accuracy is measured.
         clips: renders to learn from.
-        steps, batch, rate: length of the schedule, clips a step, peak learning rate.
         frames: of each clip that a step looks at.
         loose: whether they lie as far apart as chance says, instead of over the whole clip.
         noise: most grey levels (standard deviation) of noise added.
-        seed: of weights, order and noise, with the step number.
-        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
         network: shape of the network.
     """
 
-    cache: Path
-    run: Path
     world: int = 101
     split: Split | None = None
     test: tuple[int, Split | None] = (102, None)
@@ -73,18 +66,17 @@ class JudgeTraining:
     frames: int = FRAMES
     loose: bool = False
     noise: float = 4.0
-    seed: int = 1
-    checkpoint_minutes: float = 2.0
-    report_every: int = 50
     network: JudgeConfig = field(default_factory=JudgeConfig)
 
     @staticmethod
     def guide(cache: Path, run: Path, world: int, **settings: int) -> JudgeTraining:
         """A generator's guide: the generator's own renders, so no pair that is held out, with the
         frames as far apart as the generator will show them."""
-        test: tuple[int, Split | None] = (world, "val")
         shape = {"seed": 11, "steps": 600, **settings}
-        return JudgeTraining(cache, run, world, "train", test, loose=True, network=GUIDE, **shape)
+        return JudgeTraining(
+            cache=cache, run=run, world=world, split="train", test=(world, "val"), loose=True,
+            network=GUIDE, **shape,
+        )  # fmt: skip
 
 
 def augment(planes: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> Tensor:

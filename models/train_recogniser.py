@@ -24,7 +24,7 @@ from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.errors import UsageError
 from gistcast.models.data import ClipSampler, FrameStore, Sample, build_store, validation_clips
 from gistcast.models.recogniser import ORDERS, Recogniser, RecogniserConfig, prepare, with_change
-from gistcast.models.steps import run_steps
+from gistcast.models.steps import RunSettings, run_steps
 from gistcast.models.training import (
     Average,
     Trained,
@@ -44,27 +44,20 @@ class Sampler(Protocol):
     def sample(self, rng: np.random.Generator) -> Sample: ...
 
 
-@dataclass(frozen=True)
-class RecogniserTraining:
+@dataclass(frozen=True, kw_only=True)
+class RecogniserTraining(RunSettings):
     """Everything a run depends on.
 
     Attributes:
         data: folder with `train/` and `manifest.json`.
-        cache: folder for decoded frames.
-        run: folder for the checkpoint and the log.
-        steps, batch, rate: length of the schedule, clips a step, peak learning rate.
         pool: clips drawn from the recordings; every step picks among them, all kinds alike.
         order_weight: what the order of frames counts against the kind.
         fewest: recordings that a kind needs; rarer ones are `OTHER`.
         noise: most grey levels (standard deviation) of noise added to a clip.
-        seed: of everything, with the step number.
-        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
         features, widths: of the network.
     """
 
     data: Path
-    cache: Path
-    run: Path
     steps: int = 1200
     batch: int = 16
     rate: float = 2e-3
@@ -72,9 +65,6 @@ class RecogniserTraining:
     order_weight: float = 0.5
     fewest: int = 8
     noise: float = 5.0
-    seed: int = 1
-    checkpoint_minutes: float = 2.0
-    report_every: int = 50
     features: int = 24
     widths: tuple[int, ...] = (24, 64, 96)
 

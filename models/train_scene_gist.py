@@ -8,7 +8,6 @@ loss = squared error of the gist, more where people are + rate_weight * bits(z |
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from gistcast.models.parallel import Group, own_device
 from gistcast.models.scene_batches import Batch, SceneData, gist_of
 from gistcast.models.scene_gist import Layers, SceneGist, SceneGistConfig, ScenePrior
 from gistcast.models.scene_pool import build_pool
-from gistcast.models.steps import run_steps
+from gistcast.models.steps import RunSettings, run_steps
 from gistcast.models.training import (
     Average,
     Trained,
@@ -35,27 +34,20 @@ from gistcast.models.training import (
 _RGB_WEIGHT = (0.339, 0.339, 0.339, 0.339, 1.50, 1.17)
 
 
-@dataclass(frozen=True)
-class SceneTraining:
+@dataclass(frozen=True, kw_only=True)
+class SceneTraining(RunSettings):
     """Everything a run of either stage depends on.
 
     Attributes:
-        cache: folder for renders.
-        run: folder for the checkpoint and the log.
         world: seed of the scenes; only the split `train` is seen.
         clips: renders to learn from.
-        steps, batch, frames, rate: length of the schedule; clips a step, frames of each; peak
-            learning rate.
+        frames: of each clip that a step looks at.
         rate_weight: squared 8-bit RGB levels that a bit of z is worth.
         people: how much more an error counts where people are.
         plan: minutes, over all calls, that take the place of `steps` where they are given.
-        seed: of everything, with the step number.
-        checkpoint_minutes, report_every: between checkpoints; steps between log rows.
         network: shape of stage 1.
     """
 
-    cache: Path
-    run: Path
     world: int = 1
     clips: int = 6000
     steps: int = 4000
@@ -65,9 +57,6 @@ class SceneTraining:
     rate: float = 1.5e-3
     rate_weight: float = 1.0
     people: float = 5.0
-    seed: int = 1
-    checkpoint_minutes: float = 2.0
-    report_every: int = 50
     network: SceneGistConfig = field(default_factory=SceneGistConfig)
 
     def data(self) -> SceneData:

@@ -252,4 +252,4 @@ def run_of(cache: Path, run: Path, **settings: int) -> SceneTraining:
     """A run of stage 2: fewer clips a step than stage 1's, with as many frames as a judge sees:
     guides that saw four, eight frames apart, were pleased by what no judge of eight recognised."""
     shape = {"batch": 4, "frames": FRAMES, "steps": 1000, **settings}
-    return SceneTraining(cache, run, rate=1e-3, **shape)  # type: ignore[arg-type]
+    return SceneTraining(cache=cache, run=run, rate=1e-3, **shape)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from gistcast.stream.link import StreamError
@@ -157,12 +156,7 @@ class Emulator:
     async def __aenter__(self) -> Emulator:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         self.close()
 
     async def offer(self, sdp: str) -> str:

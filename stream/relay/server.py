@@ -7,7 +7,6 @@ as a browser does, is for `watch` to serve: somebody has to decode for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from aiohttp import web
 
@@ -72,16 +71,11 @@ class RelayServer:
         self.url = self._server.url
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.whip.close()
         await self.whep.close()
         await self._relay.close()
-        await self._server.__aexit__(kind, error, trace)
+        await self._server.__aexit__(*raised)
 
     def _sender(self, offer: str) -> PeerLink:
         """A new sender takes the place of one that is silent, of no other."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from types import TracebackType
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -117,12 +116,7 @@ class HttpServer:
         self.url = f"http://{shown}:{self._listener.sockets[0].getsockname()[1]}"
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self._stop()
 
     async def _stop(self) -> None:
@@ -169,14 +163,9 @@ class WhipListener:
         self.url = self._server.url + WHIP
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         await self.endpoint.close()
-        await self._server.__aexit__(kind, error, trace)
+        await self._server.__aexit__(*raised)
 
     async def accept(self, timeout: float | None = None) -> PeerLink:
         """The next session whose channels are open.

@@ -66,7 +66,7 @@ def test_training_resumes_and_exports(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(scene_pool, "_CHUNK", 4)
     shape = JudgeConfig((4, 6, 8, 8))
     config = JudgeTraining(
-        tmp_path / "scenes", tmp_path / "a", clips=4, steps=6, batch=4, network=shape,
+        cache=tmp_path / "scenes", run=tmp_path / "a", clips=4, steps=6, batch=4, network=shape,
         test=(101, None), report_every=2,
     )  # fmt: skip
     assert train_judge(replace(config, steps=3), minutes=5, device="cpu") == 3
@@ -87,9 +87,10 @@ def test_training_resumes_and_exports(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_guide_is_another_network_and_sees_no_held_out_pair(tmp_path: Path) -> None:
+    judge = JudgeTraining(cache=tmp_path, run=tmp_path)
     guide = JudgeTraining.guide(tmp_path, tmp_path, 1, clips=10)
     assert guide.split == "train"
     assert guide.network == GUIDE != JudgeConfig()
-    assert guide.seed != JudgeTraining(tmp_path, tmp_path).seed
-    assert guide.world != JudgeTraining(tmp_path, tmp_path).world
+    assert guide.seed != judge.seed
+    assert guide.world != judge.world
     assert all((s.action, s.surroundings) not in HELD_OUT for s in islice(choose(1, "train"), 200))

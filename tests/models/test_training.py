@@ -202,10 +202,10 @@ def test_stage_one_learns_resumes_and_exports(tmp_path: Path, make_clip) -> None
     save_file({"grids": grids}, str(tmp_path / "grids-16.safetensors"), metadata=meta)
     network = GistConfig(latents=4, latent_range=3, hidden=16, text=4)
     config = GistTraining(
-        tmp_path,
-        tmp_path,
-        tmp_path / "run",
-        16,
+        data=tmp_path,
+        cache=tmp_path,
+        run=tmp_path / "run",
+        grids=16,
         steps=20,
         batch=8,
         report_every=10,

@@ -27,7 +27,6 @@ import delivery
 import fuzz
 import structured
 from targets import TARGETS, ToyGist
-from uncompiled import read_fields_by_name
 
 from gistcast.codec.errors import GistcastError
 from gistcast.codec.file import decode_video
@@ -223,7 +222,6 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of a hundredth of all cases")
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    read_fields_by_name()
     signal.signal(signal.SIGALRM, _late)
     modules = {name: importlib.import_module(f"gistcast.{name}") for name in MODULES}
     forget(list(modules.values()))

@@ -22,7 +22,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from uncompiled import read_fields_by_name
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -103,7 +102,6 @@ def _table(home: Path, here: dict[str, dict[str, str]], args: argparse.Namespace
 
 def _row(args: argparse.Namespace) -> None:
     """Decode what was coded elsewhere, code the same clips, and print what came of it."""
-    read_fields_by_name()
     if args.without_onednn or args.compile:
         import torch
 

@@ -1,4 +1,5 @@
-"""Compiled kernels on disk: two processes at once, nowhere to write, files that are cut short."""
+"""Compiled kernels on disk: two processes at once, nowhere to write, files that are cut short; and
+kernels that are not compiled at all."""
 
 from __future__ import annotations
 
@@ -7,7 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import gistcast
+from gistcast.codec.clip import Clip
+from gistcast.codec.colour import clip_to_rgb
+from gistcast.codec.file import decode_video
+from gistcast.codec.media import VideoReader, stack
 
 _SCRIPT = """
 import numpy as np
@@ -69,3 +77,17 @@ def test_without_a_folder_to_write_to(tmp_path: Path) -> None:
     nowhere.write_bytes(b"")  # no folder can be made below it, not even by root
     only = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}  # not beside the source
     assert set(_output(_start(nowhere, **only)).strip()) == {"0", "1"}
+
+
+def test_plain_python_reads_the_same(street: Clip, tmp_path: Path) -> None:
+    """NUMBA_DISABLE_JIT=1: slow, so two frames of 16x16."""
+    coded, drawn = tmp_path / "in.gist", tmp_path / "out.y4m"
+    frames = clip_to_rgb(street)[:2, 16:32, 16:32]
+    coded.write_bytes(gistcast.encode(frames, fps=25, quality=30))
+    command = [sys.executable, "-W", "error", "-m", "gistcast", "decode", "--refine", "off"]
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([*command, str(coded), "-o", str(drawn)], env=environment, check=True)
+    with VideoReader(drawn) as reader:
+        planes = stack(list(reader)).planes
+    (expected,) = decode_video(coded.read_bytes())
+    assert all(map(np.array_equal, planes, expected.clip.planes))
