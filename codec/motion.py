@@ -27,7 +27,6 @@ F64 = NDArray[np.float64]
 
 PAN, AFFINE = 2, 6  #: rows of coefficients: shifts alone, or shifts and matrix
 MAX_TERMS = 8
-MAX_UNIT = 3
 MAX_COEFFICIENT = 1 << 13
 CANVAS_LIMIT = 4  #: samples of a canvas per sample of a frame, at most
 

@@ -19,16 +19,6 @@ from gistcast.codec.warp import Warps
 GREY = np.float32(128)
 
 
-def grey_gist(frames: int, height: int, width: int) -> FloatPlanes:
-    """The gist of no model: mid-grey."""
-    chroma = (frames, (height + 1) // 2, (width + 1) // 2)
-    return (
-        np.full((frames, height, width), GREY),
-        np.full(chroma, GREY),
-        np.full(chroma, GREY),
-    )
-
-
 def transform_clip(
     clip: Clip,
     gist: FloatPlanes | None,

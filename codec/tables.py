@@ -35,7 +35,7 @@ I32 = NDArray[np.int32]
 FEATURES = 23
 HIDDEN = 32  #: units of each hidden layer
 LOGIT_LIMIT = 176  #: logits are clipped to -176..175, in 1/16
-WEIGHT_UNIT = 64.0
+WEIGHT_UNIT = 64.0  #: integers that make 1
 ACTIVATION_MAX = 255.0
 RECONSTRUCTION_BUCKETS = 8
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -258,27 +258,3 @@ def _bd_rates(
         SAMPLED,
     )
     return [asdict(found) for found in (*hulls, *codecs_)]
-
-
-def headline(summary: Mapping[str, Any]) -> list[str]:
-    """Three lines for a terminal: the first frame size, our best arm, the middle budget."""
-    size, found = next(iter(summary.items()))
-    at = len(found["budgets"]) // 2
-    lines = [f"{found['clips']} clip(s) at {size}, {found['budgets'][at]} bytes a clip:"]
-    for metric, name, digits in (("psnr_rgb", "RGB-PSNR", 2), ("lpips_alex", "LPIPS", 3)):
-        table = found["tables"].get(metric)
-        if table is None:
-            continue
-        pick: Callable[..., Any] = max if table["higher_is_better"] else min
-        ours = [ln for ln in table["lines"] if ln["name"].startswith(OURS)]
-        best = pick((ln["values"][at] for ln in ours if ln["values"][at] is not None), default=None)
-        theirs = {ln["name"]: ln["values"] for ln in table["lines"] if not ln["read"]}
-        hulls = {"standard codecs at their best": ALL_VARIANTS, "at full frame rate": FULL_RATE}
-        hull_figures = ((what, theirs[hull][at]) for what, hull in hulls.items() if hull in theirs)
-        figures = [
-            f"{what} {value:.{digits}f}"
-            for what, value in (("gistcast", best), *hull_figures)
-            if value is not None
-        ]
-        lines.append(f"  {name}: {', '.join(figures)}")
-    return lines

@@ -64,7 +64,7 @@ class _Floor(torch.autograd.Function):
 
 def rounded(w: Tensor) -> Tensor:
     """Weights as the integers have them, in 1/64, with a straight-through gradient."""
-    return w + (torch.round(w * 64) / 64 - w).detach()
+    return w + (torch.round(w * integer.WEIGHT_UNIT) / integer.WEIGHT_UNIT - w).detach()
 
 
 class _Network(nn.Module):
@@ -223,9 +223,9 @@ def _export(network: _Network, presence: NDArray[np.uint16], offsets: NDArray[np
         "output_bias": grid(rounded(network.last_bias), 1024),
     }
     weights = {
-        "input_weights": grid(network.first, 64).astype(np.int16),
-        "hidden_weights": grid(network.second, 64).astype(np.int16),
-        "output_weights": grid(network.last, 64).astype(np.int16),
+        "input_weights": grid(network.first, integer.WEIGHT_UNIT).astype(np.int16),
+        "hidden_weights": grid(network.second, integer.WEIGHT_UNIT).astype(np.int16),
+        "output_weights": grid(network.last, integer.WEIGHT_UNIT).astype(np.int16),
     }
     return dump_safetensors(
         {**bias, **weights, "probability": p, "presence": presence, "reconstruction": offsets}

@@ -26,7 +26,6 @@ from gistcast.codec.errors import UsageError
 from gistcast.models.refiner import pack, unpack
 from gistcast.models.sentence import FACTORS
 
-CELLS = 16  #: of the gist a side
 ANCHORS = 8  #: frames that the encoder sees
 _CANVAS = 2  # canvas widths a picture
 _WAVES = 12

@@ -54,14 +54,6 @@ def pack_clip(clip: Clip) -> NDArray[np.uint8]:
     return np.concatenate([luma, clip.u[..., None], clip.v[..., None]], -1)
 
 
-def unpack_clip(planes: NDArray[np.uint8]) -> Clip:
-    """The inverse of `pack_clip`."""
-    t, h, w, _ = planes.shape
-    phases = planes[..., :4].reshape(t, h, w, 2, 2).transpose(0, 1, 3, 2, 4)
-    y = np.ascontiguousarray(phases.reshape(t, 2 * h, 2 * w))
-    return Clip(y, np.ascontiguousarray(planes[..., 4]), np.ascontiguousarray(planes[..., 5]))
-
-
 def render_packed(scene: Scene) -> NDArray[np.uint8]:
     """A scene as a pool keeps it, (16, 32, 32, 6)."""
     return pack_clip(rgb_to_clip(render(scene, FRAMES, (SIDE, SIDE), stride=STRIDE)))

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from gistcast.codec.errors import UsageError
 from gistcast.models.data import ClipSampler, build_store
 from gistcast.models.gist import (
+    GRID,
     GistConfig,
     GistNetwork,
     integer_frequencies,
@@ -98,7 +99,7 @@ def cache_grids(config: GistTraining) -> tuple[NDArray[np.uint8], list[str]]:
         photos = build_store(config.data, "stills", config.cache / "stills")
         clips, stills = ClipSampler(real, whole=0.6), StillSampler(photos)
         rng = np.random.default_rng([config.seed, config.grids])
-        grids = np.empty((config.grids, 8, 8, 8, 6), np.uint8)
+        grids = np.empty((config.grids, *GRID), np.uint8)
         captions = []
         for row in range(config.grids):
             sample = (stills if rng.random() < 0.1 else clips).sample(rng)

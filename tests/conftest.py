@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.media import VideoInfo, load_clip
+from gistcast.codec.protocol import FloatPlanes
 
 # a busy machine is slow, not wrong
 settings.register_profile("patient", deadline=None)
@@ -51,3 +53,46 @@ def _moving_clip(frames: int, height: int, width: int, seed: int = 0) -> Clip:
     u = 118 + 20 * disc[:, ::2, ::2] + np.zeros(chroma)
     v = 135 + rng.normal(0, 1, chroma)
     return Clip(*(np.clip(np.rint(p), 16, 235).astype(np.uint8) for p in (luma, u, v)))
+
+
+class Knowing:
+    """A gist model that knows the clip: so much of it, the rest grey.
+
+    Args:
+        share: 0..1 of the clip.
+        of: the only text of which it knows anything, and no latent; None: it always does.
+    """
+
+    model_id = 255
+    weights_hash = b"know"
+    latent_frequencies = np.full((32, 257), 127, np.uint16)
+    latent_frequencies[:, 0] += np.uint16(32768 - 127 * 257)
+
+    def __init__(self, clip: Clip, share: float, of: str | None = None) -> None:
+        self._clip, self._share, self._of = clip, share, of
+
+    def describe(self, clip: Clip) -> NDArray[np.int32]:
+        """The same of every clip."""
+        return np.arange(32, dtype=np.int32)
+
+    def gist(
+        self,
+        latent: NDArray[np.int32] | None,
+        text: str | None,
+        *,
+        frames: int,
+        height: int,
+        width: int,
+        seed: int,
+    ) -> FloatPlanes:
+        """What it knows."""
+        known = self._of is None or (latent is None and text == self._of)
+        share = self._share if known else 0.0
+        y, u, v = (128 + share * (p.astype(np.float32) - 128) for p in self._clip.planes)
+        return y, u, v
+
+
+@pytest.fixture(scope="session")
+def knowing() -> type[Knowing]:
+    """`Knowing`: test files are imported on their own and cannot name this module."""
+    return Knowing

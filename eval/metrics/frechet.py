@@ -23,7 +23,6 @@ from gistcast.eval.metrics.view import Value, View
 from gistcast.models.recogniser import Recogniser, clip_features, fits, load_recogniser
 
 FEWEST = 10  #: clips a set that a covariance is guessed from
-ADVISED = 100  #: clips a set below which the figure is mostly about its bias
 
 Matrix = NDArray[np.float64]
 

@@ -73,7 +73,6 @@ class Relay:
         record: Callable[[], ClipSink] | None = None,
     ) -> None:
         self.viewers: set[Viewer] = set()
-        self.ingest: ReceiveSummary | None = None  #: of the sender that is, or was, the last
         self.resumed = 0  #: senders that continued the stream of one before
         self.header: bytes | None = None  #: of the stream that is live
         self._settings = settings or RelaySettings()
@@ -107,7 +106,6 @@ class Relay:
         if before is not None:
             await before.close()
         receiver = Receiver(link, _Ingest(self, link), self._settings.receive)
-        self.ingest = receiver.summary
         try:
             summary = await receiver.run()
             if summary.ended and self._link is link:

@@ -51,7 +51,6 @@ class Timeline:
 
     def __init__(self, delay: float = 0.25) -> None:
         self.stalls = 0  #: how often the next clip was not there in time
-        self.stalled = 0.0  #: seconds
         self._delay = delay
         self._segments: deque[Segment] = deque(maxlen=_KEPT)
         self._loop = asyncio.get_running_loop()
@@ -70,7 +69,6 @@ class Timeline:
             begin = self._segments[-1].end
             if begin < now:
                 self.stalls += 1
-                self.stalled += now + self._delay - begin
                 begin = now + self._delay
             elif begin - now > seconds + self._delay:
                 seconds *= 1 - _HURRY

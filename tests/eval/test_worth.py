@@ -1,49 +1,24 @@
 """What a description is worth: bytes at equal quality, and what stands on what a text draws."""
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
-from gistcast.codec.protocol import FloatPlanes
+from gistcast.codec.protocol import GistModel
 from gistcast.eval import worth
 from gistcast.eval.worth import BUDGETS, Described, Point, markdown, measure, summaries
 
 
-class Telling:
-    """A model that knows the clip by its text, and nothing by its latent."""
-
-    model_id = 255
-    weights_hash = b"tell"
-    latent_frequencies = np.array([[1, 32766, 1]] * 2, np.uint16)
-
-    def __init__(self, clip: Clip) -> None:
-        self._clip = clip
-
-    def describe(self, clip: Clip) -> NDArray[np.int32]:
-        return np.zeros(2, np.int32)
-
-    def gist(
-        self,
-        latent: NDArray[np.int32] | None,
-        text: str | None,
-        *,
-        frames: int,
-        height: int,
-        width: int,
-        seed: int,
-    ) -> FloatPlanes:
-        share = 0.8 if latent is None and text == "a disc" else 0.0
-        y, u, v = (128 + share * (p.astype(np.float32) - 128) for p in self._clip.planes)
-        return y, u, v
-
-
-def test_a_text_is_worth_something_only_as_a_base(short_clip: Clip) -> None:
-    described, model = Described("set", "disc", short_clip, "a disc"), Telling(short_clip)
+def test_a_text_is_worth_something_only_as_a_base(
+    short_clip: Clip, knowing: Callable[..., GistModel]
+) -> None:
+    described = Described("set", "disc", short_clip, "a disc")
+    model = knowing(short_clip, 0.8, of="a disc")
     points = {mode: measure(described, model, mode, 110) for mode in worth.MODES}
     assert all(point is not None and point.bytes <= 110 for point in points.values())
     psnr = {mode: point.psnr for mode, point in points.items() if point is not None}

@@ -46,8 +46,8 @@ class _Scenes:
 @pytest.fixture
 def trainer(tmp_path: Path, make_clip):
     config = RecogniserTraining(
-        data=tmp_path, cache=tmp_path, run=tmp_path / "run", steps=12, batch=6, pool=9, report_every=4,
-        features=6, widths=(4, 8, 8), noise=2.0,
+        data=tmp_path, cache=tmp_path, run=tmp_path / "run", steps=12, batch=6, pool=9,
+        report_every=4, features=6, widths=(4, 8, 8), noise=2.0,
     )  # fmt: skip
     return lambda: RecogniserTrainer(config, CPU, _Scenes(make_clip), LABELS)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from gistcast.codec.colour import rgb_to_clip
 from gistcast.codec.errors import ModelError, UsageError
 from gistcast.codec.latent import check_frequencies, decode_latent, encode_latent
 from gistcast.models import scene_pool, zoo
@@ -15,7 +16,7 @@ from gistcast.models.scene_critic import SceneCritic, critic_loss, painter_loss
 from gistcast.models.scene_gist import SceneGist, SceneGistConfig, ScenePrior, shifted
 from gistcast.models.scene_model import SceneModel, prior_tables, save_scene_model
 from gistcast.models.scene_painter import ScenePainter, ScenePainterConfig
-from gistcast.models.scenes import sample_scene
+from gistcast.models.scenes import render, sample_scene
 from gistcast.models.sentence import BUCKETS, CLASSES, FACTORS, SentenceEncoder
 
 SMALL = SceneGistConfig(figure=3, place=2, latent_range=3, widths=(4, 4, 4), hidden=8)
@@ -179,8 +180,11 @@ def test_a_pool_is_kept_and_its_batches_fit(
     again = scene_pool.build_pool(tmp_path, 1, "train", 3, masks=True)
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert np.array_equal(pool.planes, again.planes)
-    clip = scene_pool.unpack_clip(pool.planes[0])
-    assert np.array_equal(scene_pool.pack_clip(clip), pool.planes[0])
+    shape = (scene_pool.SIDE, scene_pool.SIDE)
+    drawn = render(pool.scenes[0], scene_pool.FRAMES, shape, stride=scene_pool.STRIDE)
+    y, u, v = rgb_to_clip(drawn).planes
+    phases = (y[:, ::2, ::2], y[:, ::2, 1::2], y[:, 1::2, ::2], y[:, 1::2, 1::2])
+    assert np.array_equal(np.stack([*phases, u, v], -1), pool.planes[0])
     assert pool.masks is not None
     assert 0.002 < pool.masks.mean() / 255 < 0.5
     data = SceneData.of(pool)

@@ -107,7 +107,7 @@ async def test_a_clip_that_comes_late_is_a_stall() -> None:
     timeline.add({"a": frames}, 0.01)
     await asyncio.sleep(0.03)
     timeline.add({"a": frames}, 0.01)
-    assert timeline.stalls == 1 and timeline.stalled > 0
+    assert timeline.stalls == 1
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ MODULES: dict[str, set[str]] = {
     "codec.layout": set(),
     "codec.context": {"Symbols.presence"},
     "codec.plan": {"Plan.flatten"},
-    "codec.sketch": {"transform_clip", "grey_gist"},
+    "codec.sketch": {"transform_clip"},
     "codec.warp": {"Warp.to_canvas", "Warp.canvas_of", "Warp.seen", "Warp._corrected"},
     "codec.transform": {"forward"},
     "codec.av1": {"BitReader", "parse_sequence", "split"},

@@ -12,7 +12,7 @@ from gistcast.eval.bd import bd_rate
 from gistcast.eval.compressai import Outside
 from gistcast.eval.hull import curves, hull_curve, value_at
 from gistcast.eval.metrics.frechet import frechet
-from gistcast.eval.summary import headline, hull_rows, summarise
+from gistcast.eval.summary import hull_rows, summarise
 
 Results = dict[str, Any]
 
@@ -182,16 +182,6 @@ def test_a_vector_makes_one_figure_a_set_and_budget(results: Results) -> None:
 def test_few_clips_make_no_set(results: Results) -> None:
     rows = [{**row, "features": [1.0, 2.0]} for row in results["rows"]]
     assert summarise(rows, ["psnr_rgb", "features"])["64x64"]["sets"] == []
-
-
-def test_a_headline_fits_a_terminal(results: Results) -> None:
-    lines = headline(results["summary"])
-    assert len(lines) == 3
-    assert lines[0] == "5 clip(s) at 64x64, 640 bytes a clip:"
-    alone = summarise([r for r in results["rows"] if r["codec"] == "gistcast"], ["psnr_rgb"])
-    assert headline(alone)[1].startswith("  RGB-PSNR: gistcast ")
-    assert "codecs at their best" not in headline(alone)[1]
-    assert table({"summary": alone})["duels"] == []
 
 
 def test_a_codec_of_the_user_s_own_is_held_against_the_hulls(results: Results) -> None:
