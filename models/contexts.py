@@ -277,18 +277,22 @@ def train(
     sizes: tuple[int, ...] = (64, 96),
     keep: int = 4000,
     limit: int | None = None,
-) -> None:
-    """Alternate quantising and fitting; writes `target` after every round, a log beside it.
+) -> dict[str, float]:
+    """Alternate quantising and fitting; writes `target` after every round.
 
     Args:
         folder: training videos (`*.mp4`).
         weight: lambda of the rate-distortion choice.
         limit: use only so many clips (a quick trial).
+
+    Returns:
+        Figures of the last round; those of each are printed on standard error when it is over.
     """
     clips = list(read_training_clips(folder, sizes))
     np.random.default_rng(0).shuffle(clips)  # type: ignore[arg-type]
     clips = clips[:limit]
     tables, network = bootstrap_tables(), None
+    record: dict[str, float] = {}
     for number in range(rounds):
         started = time.monotonic()
         part = clips if number else clips[: max(1, len(clips) // 4)]
@@ -305,3 +309,4 @@ def train(
             "seconds": round(time.monotonic() - started, 1),
         }
         print(json.dumps(record), file=sys.stderr, flush=True)
+    return record

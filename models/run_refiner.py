@@ -1,6 +1,6 @@
 """A run of stage 2's training: for a bounded time, resumable, with a look at unseen clips.
 
-    python -m gistcast.models.run_refiner DATA --minutes 9 --plan 27 --out DIR [--resume DIR]
+    python -m gistcast.models.run_refiner DATA --minutes 9 --plan 27 -o DIR [--resume DIR]
 
 is `gistcast train refiner` for machines that have torch, numpy and scipy but not the rest.
 """
@@ -8,6 +8,7 @@ is `gistcast train refiner` for machines that have torch, numpy and scipy but no
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -26,7 +27,7 @@ from gistcast.models.options import add_refiner_options, run_folder
 from gistcast.models.refine import GanRefiner
 from gistcast.models.refiner import Generator, RefinerConfig
 from gistcast.models.train_refiner import RefinerTrainer, RefinerTraining, export_generator
-from gistcast.models.training import Clock, Log, continue_from, pick_device
+from gistcast.models.training import Clock, Log, continue_from, last_figures, pick_device
 from gistcast.models.validate import mean, validate
 
 _CHECKPOINT_MINUTES = 2.0
@@ -118,7 +119,7 @@ def export_refiner(config: RefinerTraining, path: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train as the arguments say."""
+    """Train as the arguments say, and say how far it came."""
     gpu = pick_device(args.device).type == "cuda"
     out = run_folder(args, "refiner")
     if args.resume:
@@ -127,7 +128,7 @@ def run(args: argparse.Namespace) -> None:
         args.data,
         args.work,
         out,
-        start=args.start,
+        start=args.init,
         steps=args.steps,
         plan=args.plan,
         batch=args.batch or (48 if gpu else 2),
@@ -149,9 +150,14 @@ def run(args: argparse.Namespace) -> None:
         validation=chosen,
         look_minutes=2.0 if gpu else 10.0,
     )
-    print(f"{done} steps done; weights: {out / 'refiner.safetensors'}", file=sys.stderr)
     if args.export:
         export_refiner(config, args.export)
+    weights = args.export or out / "refiner.safetensors"
+    if args.json:
+        facts = {"stage": "refiner", "run": str(out), "weights": str(weights)}
+        print(json.dumps(facts | last_figures(out)))
+    else:
+        print(f"{done} steps done; weights: {weights}", file=sys.stderr)
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -87,12 +88,20 @@ class SceneRun:
         return run_of(self.cache, self.run / "painter", world=self.world, **size)
 
 
-def train_scenes(run: SceneRun, *, minutes: float, device: str = "auto") -> str:
-    """Go on with what is not done yet, for some minutes.
+class Reached(NamedTuple):
+    """What was trained last, and how far it is."""
 
-    Returns:
-        What was done last, with its steps.
-    """
+    part: str
+    run: Path
+    steps: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.steps} of {self.of} steps"
+
+
+def train_scenes(run: SceneRun, *, minutes: float, device: str = "auto") -> Reached:
+    """Go on with what is not done yet, for some minutes."""
     clock = Clock(minutes)
 
     def left() -> float:
@@ -100,7 +109,7 @@ def train_scenes(run: SceneRun, *, minutes: float, device: str = "auto") -> str:
 
     done = train_scene_gist(run.gist, minutes=left(), device=device)
     if done < run.gist_steps:
-        return f"stage 1: {done} of {run.gist_steps} steps"
+        return Reached("stage 1", run.gist.run, done, run.gist_steps)
     group = Group(pick_device(device))
     for number in range(run.guides):
         if group.first:
@@ -108,10 +117,10 @@ def train_scenes(run: SceneRun, *, minutes: float, device: str = "auto") -> str:
         group.wait()
         done = _steps(run.guide(number).run)
         if done < run.guide_steps:
-            return f"guide {number}: {done} of {run.guide_steps} steps"
+            return Reached(f"guide {number}", run.guide(number).run, done, run.guide_steps)
     parts = PainterParts(run.gist, load_guides(run))
     done = train_scene_painter(run.painter, parts, minutes=left(), device=device)
-    return f"stage 2: {done} of {run.painter_steps} steps"
+    return Reached("stage 2", run.painter.run, done, run.painter_steps)
 
 
 def _steps(run: Path) -> int:

@@ -110,6 +110,15 @@ class Log:
             out.write(json.dumps(row) + "\n")
 
 
+def last_figures(run: Path) -> dict[str, Any]:
+    """The newest of each figure in a run's log; none where there is no log yet."""
+    path = run / "log.jsonl"
+    figures: dict[str, Any] = {}
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        figures |= json.loads(line)
+    return figures
+
+
 class Average:
     """Exponential moving average of a module's floating-point state.
 

@@ -51,8 +51,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N|WxH,..",
         help="of the frames; one number is the side of a square (64,128,256)",
     )
-    parser.add_argument("--presets", default=",".join(PRESETS))
-    parser.add_argument("-q", "--quality", type=float, default=40)
+    presets = ",".join(PRESETS)
+    parser.add_argument(
+        "--presets", default=presets, metavar="A,B", help=f"of the encoder ({presets})"
+    )
+    parser.add_argument("-q", "--quality", type=float, default=40, help="0..100 (40)")
     parser.add_argument(
         "--without",
         type=parse_tools,
@@ -69,7 +72,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "does not choose (psnr)",
     )
     parser.add_argument("--repeat", type=int, default=3, help="runs; the median is shown")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    common.add_json(parser)
     common.add_device(parser)
     parser.set_defaults(run=run)
 

@@ -28,9 +28,15 @@ def parse_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def parse_sizes(text: str) -> list[tuple[int, int]]:
+def parse_names(text: str) -> tuple[str, ...]:
+    """`a, b` -> the names."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
     """`64,128x96` -> (width, height) of each; one number is the side of a square."""
-    return [parse_size(f"{part}x{part}" if part.isdigit() else part) for part in text.split(",")]
+    parts = text.split(",")
+    return tuple(parse_size(f"{part}x{part}" if part.isdigit() else part) for part in parts)
 
 
 def parse_rate(text: str) -> float:

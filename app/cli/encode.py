@@ -101,7 +101,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=common.parse_size, metavar="WxH", help="crop and scale to")
     parser.add_argument("--fps", type=common.parse_fps, metavar="F", help="sample at this rate")
     parser.add_argument("--clip", type=int, choices=CLIP_FRAMES, default=32, help="frames a clip")
-    parser.add_argument("--preset", choices=PRESETS, default="medium")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="medium", help="time for bytes (default medium)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the decoder's randomness")
 
 

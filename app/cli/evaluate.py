@@ -52,7 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _add_clips(add: Callable[..., object]) -> None:
     add(
-        "--sizes", type=_sizes, default=((64, 64),), metavar="N|WxH,..",
+        "--sizes", type=common.parse_sizes, default=((64, 64),), metavar="N|WxH,..",
         help="of the frames; one number is the side of a square (default 64)",
     )  # fmt: skip
     add("--clips", type=int, metavar="N", help="N clips, evenly out of the inputs")
@@ -60,7 +60,7 @@ def _add_clips(add: Callable[..., object]) -> None:
         "--frames", type=int, default=MAX_FRAMES, metavar="N",
         help=f"in each clip, at most (default {MAX_FRAMES})",
     )  # fmt: skip
-    add("--start", type=int, default=0, metavar="N", help="first frame")
+    add("--first-frame", type=int, default=0, metavar="N", help="where clips begin (default 0)")
     add("--fps", type=common.parse_fps, metavar="F", help="of picture folders and raw video")
     add("--raw", metavar="WxH[@FPS][:FORMAT]", help="geometry of raw video")
     add(
@@ -73,11 +73,11 @@ def _add_clips(add: Callable[..., object]) -> None:
 
 def _add_codecs(add: Callable[..., object]) -> None:
     add(
-        "--codecs", type=_names, metavar="A,B",
+        "--codecs", type=common.parse_names, metavar="A,B",
         help="names, or FILE.py:NAME for your own (default: ours and all standards at hand)",
     )  # fmt: skip
     add(
-        "--metrics", type=_names, metavar="A,B", default=("default",),
+        "--metrics", type=common.parse_names, metavar="A,B", default=("default",),
         help="default, all, or names: see docs/evaluation.md",
     )  # fmt: skip
     add("--points", type=int, metavar="N", help="points on every curve")
@@ -108,16 +108,8 @@ def _add_running(add: Callable[..., object]) -> None:
     add("--engine", choices=("local", "ray"), default="local", help="where to run")
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in _names(text))
-
-
-def _sizes(text: str) -> tuple[tuple[int, int], ...]:
-    return tuple(common.parse_sizes(text))
+    return tuple(float(part) for part in common.parse_names(text))
 
 
 def _metrics(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -160,7 +152,7 @@ def _sources(args: argparse.Namespace) -> list[Source]:
 
     raw = parse_raw(args.raw) if args.raw else None
     untagged = Colour.parse(args.untagged) if args.untagged else None
-    options = Options(args.frames, args.start, args.fps, raw, untagged)
+    options = Options(args.frames, args.first_frame, args.fps, raw, untagged)
     found = find_sources(args.inputs, options, manifest=args.manifest, text=args.text)
     return [found[int(at)] for at in spread(range(len(found)), args.clips)]
 

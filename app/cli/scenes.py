@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     common.add_shape(parser, frames="in each clip, at 25 a second")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another world")
     parser.add_argument(
-        "--start", type=int, default=0, metavar="N", help="number of the first scene"
+        "--first", type=int, default=0, metavar="N", help="number of the first scene (default 0)"
     )
     parser.add_argument("--action", help="only this")
     parser.add_argument("--surroundings", help="only these")
@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
     """Render."""
     if args.output is None and args.sheet is None:
         raise UsageError("nothing to do: give -o DIR, --sheet OUT.png or both")
-    if args.count < 1 or args.start < 0:
-        raise UsageError("--count must be at least 1 and --start at least 0")
+    if args.count < 1 or args.first < 0:
+        raise UsageError("--count must be at least 1 and --first at least 0")
     facts: dict[str, Any] = {}
     if args.sheet is not None:
         _write_sheet(args)
@@ -80,7 +80,7 @@ def _write_clips(args: argparse.Namespace) -> dict[str, Any]:
         args.split,
         action=args.action,
         surroundings=args.surroundings,
-        start=args.start,
+        start=args.first,
     )
     manifest = args.output / "manifest.json"
     common.check_target(str(manifest), overwrite=args.overwrite)
@@ -146,7 +146,7 @@ def _write_sheet(args: argparse.Namespace) -> None:
     pairs = [(action, place) for action in ACTIONS for place in SURROUNDINGS]
     tiles = []
     for number, (action, place) in enumerate(common.progress(pairs, what="sheet", total=100)):
-        scene = sample_scene(args.seed, args.start + number, action=action, surroundings=place)
+        scene = sample_scene(args.seed, args.first + number, action=action, surroundings=place)
         tiles.append(render(scene, 1, args.size, start=12)[0])
     rows = [np.concatenate(tiles[k : k + 10], 1) for k in range(0, 100, 10)]
     _save_png(args.sheet, np.concatenate(rows, 0))

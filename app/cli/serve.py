@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--listen", default="127.0.0.1:8787", metavar="HOST:PORT")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:8787",
+        metavar="HOST:PORT",
+        help="of page, senders and viewers (default 127.0.0.1:8787)",
+    )
     parser.add_argument(
         "--demo",
         nargs="?",
@@ -60,11 +66,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="URL",
         help="web site whose pages may use this server, such as https://example.org; repeatable",
     )
-    parser.add_argument("--max-viewers", type=int, default=256, metavar="N")
+    parser.add_argument(
+        "--max-viewers", type=int, default=256, metavar="N", help="at a time (default 256)"
+    )
     parser.add_argument(
         "--refine", choices=REFINE, default="balanced", help="what the page begins with"
     )
     add_max_pixels(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print the addresses as a line of JSON on stdout"
+    )
     common.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -109,16 +120,20 @@ async def _serve(
         rates=RATES if demo else (),
     )
     async with service:
-        _say(f"page:    {service.url}/")
-        _say(f"senders: {service.url}{WHIP}")
-        _say(f"viewers: {service.url}{WHEP}")
+        _say_where(service.url, args.json)
         if demo:
             await Showcase(service, args.demo, args.size, args.token).run()
         await asyncio.get_running_loop().create_future()
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _say_where(url: str, as_json: bool) -> None:
+    """Print the addresses: a line each on standard error, or all as JSON on standard output."""
+    where = {"page": f"{url}/", "senders": f"{url}{WHIP}", "viewers": f"{url}{WHEP}"}
+    if as_json:
+        print(json.dumps(where), flush=True)
+    else:
+        for who, address in where.items():
+            print(f"{who + ':':8} {address}", file=sys.stderr, flush=True)
 
 
 def _recorder(folder: Path, files: contextlib.ExitStack) -> Callable[[], ClipSink]:

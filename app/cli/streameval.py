@@ -67,9 +67,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("inputs", metavar="IN", nargs="+", help="videos, played one after another")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", type=Path)
     parser.add_argument(
-        "--codecs", type=_names, default=("gistcast", *_RIVALS), metavar="A,B",
+        "-o", "--output", required=True, metavar="DIR", type=Path,
+        help="results.json and table.md; a run there is gone on with",
+    )  # fmt: skip
+    parser.add_argument(
+        "--codecs", type=common.parse_names, default=("gistcast", *_RIVALS), metavar="A,B",
         help="gistcast, vp8, h264; gistcast:latent=on,video=off are arms of it, joined by +",
     )  # fmt: skip
     parser.add_argument(
@@ -78,10 +81,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--rates", type=_rates, default=(24_000,), metavar="R,..", help="such as 12k,24k"
     )
-    parser.add_argument("--size", type=common.parse_size, default=(128, 128), metavar="WxH")
-    parser.add_argument("--fps", type=common.parse_fps, default=Fraction(25), metavar="F")
+    parser.add_argument(
+        "--size", type=common.parse_size, default=(128, 128), metavar="WxH",
+        help="crop and scale to (default 128x128)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fps", type=common.parse_fps, default=Fraction(25), metavar="F",
+        help="sample at this rate (default 25)",
+    )  # fmt: skip
     parser.add_argument("--clip", type=int, choices=(8, 16, 32), default=32, help="frames a clip")
-    parser.add_argument("--preset", choices=("fast", "medium", "slow"), default="medium")
+    parser.add_argument(
+        "--preset", choices=("fast", "medium", "slow"), default="medium",
+        help="time for bytes, of gistcast (default medium)",
+    )  # fmt: skip
     parser.add_argument(
         "--playout", type=float, default=2.0, metavar="S",
         help="seconds from a frame's capture to its instant on the screen (default 2)",
@@ -99,10 +111,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     common.add_device(parser)
     parser.add_argument("--json", action="store_true", help="print the results on stdout, too")
     parser.set_defaults(run=run)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def _rates(text: str) -> tuple[int, ...]:

@@ -71,6 +71,29 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("input", metavar="IN", help="video, .gist file, or - for y4m on stdin")
     parser.add_argument("--to", required=True, metavar="URL", help="the receiver's WHIP endpoint")
     add_settings(parser)
+    _add_pace(parser)
+    parser.add_argument(
+        "--network",
+        metavar="SPEC",
+        help="emulate a network on the way, such as loss=5%%,burst=4,delay=40ms,rate=64k,seed=7 "
+        '(docs/streaming.md); "" only counts what is on the wire',
+    )
+    parser.add_argument(
+        "--reconnect",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to try for a new session when the link is lost (default 60; 0: give up)",
+    )
+    parser.add_argument("--token", help="bearer token of the receiver")
+    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the receiver")
+    common.add_json(parser)
+    common.add_device(parser)
+    parser.set_defaults(run=run_send)
+
+
+def _add_pace(parser: argparse.ArgumentParser) -> None:
+    """How fast, and how safely, clips are sent."""
     parser.add_argument(
         "--as-fast-as-possible", action="store_true", help="do not wait for the clock"
     )
@@ -98,24 +121,6 @@ def _add_send(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument(
         "--base-copies", type=int, metavar="N", help="copies of the base layer (default: by loss)"
     )
-    parser.add_argument(
-        "--network",
-        metavar="SPEC",
-        help="emulate a network on the way, such as loss=5%%,burst=4,delay=40ms,rate=64k,seed=7 "
-        '(docs/streaming.md); "" only counts what is on the wire',
-    )
-    parser.add_argument(
-        "--reconnect",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="how long to try for a new session when the link is lost (default 60; 0: give up)",
-    )
-    parser.add_argument("--token", help="bearer token of the receiver")
-    parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the receiver")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    common.add_device(parser)
-    parser.set_defaults(run=run_send)
 
 
 def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -133,7 +138,7 @@ def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "needed with --web",
     )
     parser.add_argument("-y", "--overwrite", action="store_true", help="replace OUT if it exists")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    common.add_json(parser)
     parser.add_argument("--keep", metavar="OUT.gist", help="also keep the coded stream")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gistcast.cli import common
 from gistcast.codec.errors import UsageError
-from gistcast.models.options import add_refiner_options, add_run_options, run_folder
+from gistcast.models.options import add_place, add_refiner_options, add_run_options, run_folder
 
-EPILOG = """DATA is a folder with train/, val/, stills/ and manifest.json: docs/training.md.
-`python examples/own_videos.py VIDEOS DATA` makes one of a folder of videos.
+EPILOG = """DATA is a folder of videos, or one with train/, val/, stills/ and a manifest.json about them:
+docs/training.md.
 
 examples:
   gistcast train tables DATA/train -o tables.safetensors
   gistcast train gist DATA --minutes 20 --export gist.safetensors
-  gistcast train refiner DATA --minutes 9 --plan 27 --out run
-  gistcast train refiner DATA --minutes 9 --plan 27 --out run      # goes on
+  gistcast train refiner DATA --minutes 9 --plan 27 -o run
+  gistcast train refiner DATA --minutes 9 --plan 27 -o run      # goes on
   gistcast train refiner --help                                    # of one stage
 """
 
@@ -38,8 +40,8 @@ _GIST = """examples:
   gistcast encode in.mp4 -o out.gist --latent on --weights gist.safetensors
 """
 _REFINER = """examples:
-  gistcast train refiner DATA --minutes 60 --plan 60 --out run
-  gistcast train refiner DATA --minutes 9 --plan 27 --out run      # again, until 27 are done
+  gistcast train refiner DATA --minutes 60 --plan 60 -o run
+  gistcast train refiner DATA --minutes 9 --plan 27 -o run      # again, until 27 are done
 """
 _RECOGNISER = """examples:
   gistcast train recogniser DATA --export recogniser.safetensors
@@ -48,8 +50,8 @@ _JUDGE = """examples:
   gistcast train judge --minutes 40 --export judge.safetensors
 """
 _SCENES = """examples:
-  gistcast train scenes --out run --minutes 60 --export scenes.safetensors --strip strip.png
-  torchrun --nproc-per-node 8 -m gistcast train scenes --out run --device cuda
+  gistcast train scenes -o run --minutes 60 --export scenes.safetensors --strip strip.png
+  torchrun --nproc-per-node 8 -m gistcast train scenes -o run --device cuda
   gistcast generate "golf in the pool" -o golf.mp4 --weights scenes.safetensors
 """
 
@@ -78,14 +80,20 @@ def _add_videos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="the tables"
     )
+    common.add_json(parser)
+
+
+def _add_number(parser: argparse.ArgumentParser, name: str, default: int, what: str) -> None:
+    """An option that is a number, and has a default."""
+    parser.add_argument(
+        name, type=int, default=default, metavar="N", help=f"{what} (default {default})"
+    )
 
 
 def _add_tables(parser: argparse.ArgumentParser) -> None:
     _add_videos(parser)
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="coding, then learning")
-    parser.add_argument(
-        "--steps", type=int, default=4000, metavar="N", help="length of a round's schedule"
-    )
+    _add_number(parser, "--rounds", 3, "coding, then learning")
+    _add_number(parser, "--steps", 4000, "length of a round's schedule")
     parser.add_argument("--limit", type=int, metavar="N", help="use only so many clips")
     parser.set_defaults(run=run_tables)
 
@@ -95,36 +103,26 @@ def _add_signs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base", type=Path, metavar="FILE", help="tables to add it to (those of edition 1)"
     )
-    parser.add_argument(
-        "--steps", type=int, default=15000, metavar="N", help="length of the schedule"
-    )
+    _add_number(parser, "--steps", 15000, "length of the schedule")
     parser.add_argument("--limit", type=int, metavar="N", help="use only so many clips")
     parser.set_defaults(run=run_signs)
 
 
 def _add_video_tables(parser: argparse.ArgumentParser) -> None:
     _add_videos(parser)
-    parser.add_argument(
-        "--limit", type=int, default=60, metavar="N", help="use only so many videos (default 60)"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="another seed, other videos")
+    _add_number(parser, "--limit", 60, "use only so many videos")
+    _add_number(parser, "--seed", 1, "another seed, other videos")
     parser.add_argument(
         "--check", type=Path, metavar="DIR", help="videos to compare with the shipped table on"
     )
     parser.set_defaults(run=run_video_tables)
 
 
-def _add_run(parser: argparse.ArgumentParser, *, steps: int, batch: int) -> None:
-    add_run_options(parser, steps=steps)
-    parser.add_argument("--batch", type=int, default=batch, help="clips a step")
-
-
 def _add_gist(parser: argparse.ArgumentParser) -> None:
-    _add_run(parser, steps=20000, batch=64)
-    parser.add_argument(
-        "--clips", type=int, default=24000, metavar="N",
-        help="drawn once, before the first step, to learn from (default 24000: minutes)",
-    )  # fmt: skip
+    add_run_options(parser, steps=20000, batch=64)
+    _add_number(
+        parser, "--clips", 24000, "drawn once, before the first step, to learn from: takes minutes"
+    )
     parser.set_defaults(run=run_gist)
 
 
@@ -134,40 +132,27 @@ def _add_refiner(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_recogniser(parser: argparse.ArgumentParser) -> None:
-    _add_run(parser, steps=1200, batch=16)
+    add_run_options(parser, steps=1200, batch=16)
     parser.set_defaults(run=run_recogniser)
 
 
-def _add_scene_options(parser: argparse.ArgumentParser, *, clips: int) -> None:
-    add = parser.add_argument
-    add(
-        "--work", type=Path, default=Path("work"), metavar="DIR",
-        help="renders, and runs without --out",
-    )  # fmt: skip
-    add("--out", type=Path, metavar="DIR", help="checkpoints and logs; a run there is gone on with")
-    add("--minutes", type=float, default=30, metavar="N", help="stop (resumably) after these")
-    add("--clips", type=int, default=clips, metavar="N", help="renders to learn from")
-    add("--export", type=Path, metavar="OUT.safetensors", help="write the weights there")
-    common.add_device(parser)
-
-
 def _add_judge(parser: argparse.ArgumentParser) -> None:
-    _add_scene_options(parser, clips=5000)
-    parser.add_argument(
-        "--steps", type=int, default=1400, metavar="N", help="length of the schedule"
-    )
+    add_place(parser, "renders")
+    _add_number(parser, "--clips", 5000, "renders to learn from")
+    _add_number(parser, "--steps", 1400, "length of the schedule")
     parser.set_defaults(run=run_judge)
 
 
 def _add_scenes(parser: argparse.ArgumentParser) -> None:
-    _add_scene_options(parser, clips=6000)
-    add = parser.add_argument
+    add_place(parser, "renders")
+    _add_number(parser, "--clips", 6000, "renders to learn from")
     for stage, steps in (("gist", 5800), ("guide", 2200), ("painter", 5500)):
-        schedule = f"length of the {stage}'s schedule"
-        add(f"--{stage}-steps", type=int, default=steps, metavar="N", help=schedule)
-    add("--gist-batch", type=int, default=24, metavar="N", help="clips a step of stage 1")
-    add("--painter-batch", type=int, default=4, metavar="N", help="clips a step of stage 2")
-    add("--strip", type=Path, metavar="OUT.png", help="film strips of five prompts, at the end")
+        _add_number(parser, f"--{stage}-steps", steps, f"length of the {stage}'s schedule")
+    _add_number(parser, "--gist-batch", 24, "clips a step of stage 1")
+    _add_number(parser, "--painter-batch", 4, "clips a step of stage 2")
+    parser.add_argument(
+        "--strip", type=Path, metavar="OUT.png", help="film strips of five prompts, at the end"
+    )
     parser.set_defaults(run=run_scenes)
 
 
@@ -178,12 +163,21 @@ def _check_videos(args: argparse.Namespace) -> None:
         raise UsageError(f"no such folder: {args.output.parent}")
 
 
+def _report_tables(args: argparse.Namespace, figures: Mapping[str, Any]) -> None:
+    facts = {"stage": args.stage, "weights": str(args.output), **figures}
+    shown = ", ".join(f"{key}: {value}" for key, value in figures.items())
+    common.report(args, facts, f"tables: {args.output}; {shown}")
+
+
 def run_tables(args: argparse.Namespace) -> None:
     """Train the residual's tables."""
     from gistcast.models.contexts import train
 
     _check_videos(args)
-    train(args.videos, args.output, rounds=args.rounds, steps=args.steps, limit=args.limit)
+    figures = train(
+        args.videos, args.output, rounds=args.rounds, steps=args.steps, limit=args.limit
+    )
+    _report_tables(args, figures)
 
 
 def run_signs(args: argparse.Namespace) -> None:
@@ -192,9 +186,9 @@ def run_signs(args: argparse.Namespace) -> None:
     from gistcast.models.signs import train_signs
 
     _check_videos(args)
-    train_signs(
-        args.videos, args.base or path_of(1), args.output, steps=args.steps, limit=args.limit
-    )
+    base = args.base or path_of(1)
+    figures = train_signs(args.videos, base, args.output, steps=args.steps, limit=args.limit)
+    _report_tables(args, figures)
 
 
 def run_video_tables(args: argparse.Namespace) -> None:
@@ -203,14 +197,8 @@ def run_video_tables(args: argparse.Namespace) -> None:
     from gistcast.models.video_tables import make
 
     _check_videos(args)
-    make(
-        args.videos,
-        args.output,
-        source=DEMO,
-        limit=args.limit,
-        seed=args.seed,
-        check=args.check,
-    )
+    told = {"limit": args.limit, "seed": args.seed, "check": args.check}
+    _report_tables(args, make(args.videos, args.output, source=DEMO, **told))
 
 
 def run_gist(args: argparse.Namespace) -> None:
@@ -218,12 +206,14 @@ def run_gist(args: argparse.Namespace) -> None:
     from gistcast.models.train_gist import GistTraining, export_gist, train_gist
 
     config = GistTraining(
-        args.data, args.work, _run_folder(args, "gist"),
-        grids=args.clips, steps=args.steps, batch=args.batch,
+        data=args.data, cache=args.work, run=_run_folder(args, "gist"), grids=args.clips,
+        steps=args.steps, batch=args.batch,
     )  # fmt: skip
     print(f"drawing {args.clips} clips, unless {args.work} has them", file=sys.stderr)
     done = train_gist(config, minutes=args.minutes, device=args.device)
-    _finish(done, args, lambda path: export_gist(config, path))
+    if args.export:
+        export_gist(config, args.export)
+    _report_run(args, config.run, f"{done} steps done")
 
 
 def run_refiner(args: argparse.Namespace) -> None:
@@ -242,10 +232,12 @@ def run_recogniser(args: argparse.Namespace) -> None:
     )
 
     config = RecogniserTraining(
-        args.data, args.work, _run_folder(args, "recogniser"), steps=args.steps, batch=args.batch
-    )
+        data=args.data, cache=args.work, run=_run_folder(args, "recogniser"), steps=args.steps,
+        batch=args.batch,
+    )  # fmt: skip
     done = train_recogniser(config, minutes=args.minutes, device=args.device)
-    _finish(done, args, lambda path: print(export_recogniser(config, path), file=sys.stderr))
+    accuracy = export_recogniser(config, args.export) if args.export else {}
+    _report_run(args, config.run, f"{done} steps done", accuracy)
 
 
 def run_judge(args: argparse.Namespace) -> None:
@@ -253,11 +245,12 @@ def run_judge(args: argparse.Namespace) -> None:
     from gistcast.models.train_judge import JudgeTraining, export_judge, train_judge
 
     config = JudgeTraining(
-        args.work / "scenes", args.out or args.work / "run-judge", clips=args.clips,
+        cache=args.work / "scenes", run=args.output or args.work / "run-judge", clips=args.clips,
         steps=args.steps,
     )  # fmt: skip
     done = train_judge(config, minutes=args.minutes, device=args.device)
-    _finish(done, args, lambda path: print(export_judge(config, path), file=sys.stderr))
+    accuracy = asdict(export_judge(config, args.export)) if args.export else {}
+    _report_run(args, config.run, f"{done} steps done", accuracy)
 
 
 def run_scenes(args: argparse.Namespace) -> None:
@@ -267,7 +260,7 @@ def run_scenes(args: argparse.Namespace) -> None:
 
     run = SceneRun(
         args.work / "scenes",
-        args.out or args.work / "run-scenes",
+        args.output or args.work / "run-scenes",
         clips=args.clips,
         gist_steps=args.gist_steps,
         guide_steps=args.guide_steps,
@@ -275,11 +268,12 @@ def run_scenes(args: argparse.Namespace) -> None:
         gist_batch=args.gist_batch,
         painter_batch=args.painter_batch,
     )
-    print(train_scenes(run, minutes=args.minutes, device=args.device), file=sys.stderr)
+    reached = train_scenes(run, minutes=args.minutes, device=args.device)
     if args.export or args.strip:
         model = trained(run, args.export)
         if args.strip:
             args.strip.write_bytes(encode_png(strip(model)))
+    _report_run(args, reached.run, str(reached))
 
 
 def _run_folder(args: argparse.Namespace, name: str) -> Path:
@@ -292,8 +286,15 @@ def _run_folder(args: argparse.Namespace, name: str) -> Path:
     return folder
 
 
-def _finish(done: int, args: argparse.Namespace, export: Callable[[Path], None]) -> None:
-    print(f"{done} steps done", file=sys.stderr)
-    if args.export:
-        export(args.export)
-        print(f"weights: {args.export}", file=sys.stderr)
+def _report_run(
+    args: argparse.Namespace, run: Path, line: str, accuracy: Mapping[str, float] | None = None
+) -> None:
+    """The run, the newest figures of its log, and the weights that were written, if any."""
+    from gistcast.models.training import last_figures
+
+    weights = str(args.export) if args.export else None
+    facts = {"stage": args.stage, "run": str(run), "weights": weights, **last_figures(run)}
+    if accuracy:
+        facts["accuracy"] = dict(accuracy)
+        line += f"; {', '.join(f'{key}: {value:.3g}' for key, value in accuracy.items())}"
+    common.report(args, facts, line + (f"; weights: {weights}" if weights else ""))

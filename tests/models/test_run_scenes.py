@@ -35,8 +35,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SceneRun:
 def test_stages_in_order_and_weights_that_draw(run: SceneRun, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no guide"):
         trained(run)
-    assert train_scenes(run, minutes=0, device="cpu") == "stage 1: 0 of 3 steps"
-    assert train_scenes(run, minutes=5, device="cpu") == "stage 2: 3 of 3 steps"
+    assert str(train_scenes(run, minutes=0, device="cpu")) == "stage 1: 0 of 3 steps"
+    assert str(train_scenes(run, minutes=5, device="cpu")) == "stage 2: 3 of 3 steps"
     for stage in ("gist", "guide-0", "guide-1", "painter"):
         state = json.loads((run.run / stage / "checkpoint" / "state.json").read_text())
         assert state["step"] in (2, 3)

@@ -86,7 +86,8 @@ def test_a_training(tmp_path: Path) -> None:
     videos, target = tmp_path / "videos", tmp_path / "tables.safetensors"
     videos.mkdir()
     shutil.copy(STREET, videos / "street.mp4")
-    train_signs(videos, integer.path_of(1), target, steps=3, sizes=(32, 48), keep=200)
+    figures = train_signs(videos, integer.path_of(1), target, steps=3, sizes=(32, 48), keep=200)
+    assert figures["signs"] > 100 and 0.5 < figures["bits_per_sign"] < 2
     made = integer.parse_tables(target.read_bytes())
     assert made.signs.known and not load_tables(1).signs.known
     assert made.signs.sign_rows.shape == (integer.SIGN_CLASSES, HIDDEN)
