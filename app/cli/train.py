@@ -13,7 +13,7 @@ from gistcast.cli import common
 from gistcast.codec.errors import UsageError
 from gistcast.models.options import add_place, add_refiner_options, add_run_options, run_folder
 
-EPILOG = """DATA is a folder of videos, or one with train/, val/, stills/ and a manifest.json about them:
+EPILOG = """DATA is a folder of videos, or one with train/, val/, stills/ and manifest.json:
 docs/training.md.
 
 examples:
