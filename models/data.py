@@ -4,7 +4,8 @@
     data/stills/*.jpg ---------> work/stills.yuv -----------> (models/stills.py adds motion)
 
 The folder holds `manifest.json`, a list of rows with at least `file`, `label`, `caption` and
-`group`; recordings of one group stay on one side of the internal split.
+`group`; recordings of one group stay on one side of the internal split. Or it just holds videos
+(models/own_videos.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch.nn import functional
 from gistcast.codec.clip import Clip, Plane
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoReader, load_clip
+from gistcast.models.own_videos import KINDS, LEAST, is_plain, list_videos, read_recordings
 
 SPLITS = 12  #: one group in so many is held out of training, by the hash of its name
 
@@ -92,16 +94,21 @@ def build_store(data: Path, folder: str, base: Path) -> FrameStore:
     """Decode every file of `data`/`folder` into `base`.yuv unless it is there already.
 
     Raises:
-        UsageError: no manifest, or nothing to decode.
+        UsageError: nothing to decode.
     """
     if base.with_suffix(".json").is_file():
         return FrameStore(base)
     rows = _manifest_rows(data, folder)
     base.parent.mkdir(parents=True, exist_ok=True)
+    plain = is_plain(data)
     sources: list[Source] = []
     with open(base.with_suffix(".yuv"), "wb") as out:
         for row in rows:
-            sources.append(append_planes(out, read_planes(data / row["file"]), row))
+            path = data / row["file"]
+            for planes in read_recordings(path, folder) if plain else [read_planes(path)]:
+                sources.append(append_planes(out, planes, row))
+    if not sources:
+        raise UsageError(f"no video of {LEAST} frames or more in {data}")
     write_index(base, sources)
     return FrameStore(base)
 
@@ -158,7 +165,13 @@ def _read_with_opencv(path: Path) -> list[Plane]:
 
 
 def _manifest_rows(data: Path, folder: str) -> list[dict[str, str]]:
-    """Rows of the manifest in `folder`; a folder of pictures needs no manifest."""
+    """Rows of the manifest in `folder`; pictures need no manifest, nor do videos by themselves."""
+    if is_plain(data):
+        rows = list_videos(data, folder)
+        if not rows and folder != "val":
+            kinds = ", ".join(sorted(KINDS))
+            raise UsageError(f"nothing to learn from in {data}: no manifest.json, no {kinds}")
+        return rows
     if folder == "stills":
         names = sorted(p.name for p in (data / folder).glob("*.jpg"))
         rows = [{"file": f"{folder}/{n}", "label": "", "caption": "", "group": n} for n in names]
@@ -173,7 +186,10 @@ def _manifest_rows(data: Path, folder: str) -> list[dict[str, str]]:
 
 
 def validation_clips(data: Path, size: tuple[int, int] = (64, 64)) -> list[Sample]:
-    """The validation protocol: of every file in `data`/val the first 32 frames, centre square."""
+    """The validation protocol: of every file in `data`/val the first 32 frames, centre square.
+
+    A plain folder of videos has one file in twelve for that, and none if they are fewer.
+    """
     return [
         Sample(load_clip(data / row["file"], size=size)[0], row["caption"], row["label"])
         for row in _manifest_rows(data, "val")
@@ -184,10 +200,10 @@ def validation_store(data: Path, cache: Path) -> list[Sample]:
     """The same clips from `cache`/val-64, written there first if need and files be; else none."""
     base = cache / "val-64"
     if not base.with_suffix(".json").is_file():
-        if not (data / "val").is_dir():
+        rows = _manifest_rows(data, "val") if is_plain(data) or (data / "val").is_dir() else []
+        if not rows:
             return []
         base.parent.mkdir(parents=True, exist_ok=True)
-        rows = _manifest_rows(data, "val")
         with open(base.with_suffix(".yuv"), "wb") as out:
             clips = [sample.clip for sample in validation_clips(data)]
             sources = [
@@ -239,7 +255,10 @@ class ClipSampler:
         held_out: bool = False,
     ) -> None:
         self._store, self._size, self._frames, self._whole = store, size, frames, whole
-        self._sources = [s for s in store.sources if s.held_out == held_out and s.frames >= frames]
+        long = [source for source in store.sources if source.frames >= frames]
+        self._sources = [source for source in long if source.held_out == held_out]
+        if not self._sources and not held_out:
+            self._sources = long  # too few groups to hold some out
         if not self._sources:
             raise UsageError(f"no recording of {frames} frames or more")
         labels = Counter(s.label for s in self._sources)

@@ -8,6 +8,7 @@ loss = RGB squared error + rate_weight * bits(z | learned factorised prior)
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from gistcast.codec.errors import UsageError
 from gistcast.models.data import ClipSampler, build_store
@@ -51,7 +53,7 @@ class GistTraining(RunSettings):
     """Everything a run depends on.
 
     Attributes:
-        data: folder with `train/`, `stills/` and `manifest.json`.
+        data: folder of videos, or of `train/`, `stills/` and `manifest.json`.
         grids: clips to draw and cache.
         rate_weight: squared 8-bit RGB levels that a bit is worth.
         network: shape of the network.
@@ -101,7 +103,8 @@ def cache_grids(config: GistTraining) -> tuple[NDArray[np.uint8], list[str]]:
         rng = np.random.default_rng([config.seed, config.grids])
         grids = np.empty((config.grids, *GRID), np.uint8)
         captions = []
-        for row in range(config.grids):
+        quiet = not sys.stderr.isatty()
+        for row in tqdm(range(config.grids), desc="drawing", unit="clip", disable=quiet):
             sample = (stills if rng.random() < 0.1 else clips).sample(rng)
             grids[row] = low_resolution(sample.clip).round()
             captions.append(sample.caption)

@@ -205,6 +205,8 @@ def accuracy(network: Recogniser, samples: Sequence[Sample], seed: int = 0) -> d
 
 def _trainer(config: RecogniserTraining, device: torch.device) -> RecogniserTrainer:
     store = build_store(config.data, "train", config.cache / "train")
+    if not any(source.label for source in store.sources):
+        raise UsageError(f"{config.data}: a recogniser takes labels, in manifest.json")
     return RecogniserTrainer(config, device, ClipSampler(store), kinds(store, config.fewest))
 
 

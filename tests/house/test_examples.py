@@ -8,24 +8,19 @@ import io
 import json
 import re
 import runpy
-import shutil
 import socket
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import numpy as np
 import pytest
 from snippets import ROOT
 
-import gistcast
-from gistcast.cli import main
 from gistcast.codec.clip import Clip
-from gistcast.codec.colour import clip_to_rgb
 from gistcast.codec.file import read_gist
-from gistcast.codec.media import VideoInfo, VideoReader, VideoWriter
-from gistcast.models.data import ClipSampler, build_store, validation_clips
+from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.models.train_gist import GistTraining
 from gistcast.stream import GistSink, view
 
 EXAMPLES = ROOT / "examples"
@@ -77,41 +72,15 @@ def _clips(data: bytes) -> int:
     return len(read_gist(data).clips) if data else 0
 
 
-@pytest.fixture(scope="module")
-def data(video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve videos, prepared: eleven of a clip, the first of 105 frames."""
-    folder = tmp_path_factory.mktemp("data")
-    shutil.copy(ROOT / "app" / "assets" / "street.mp4", video.with_name("00.mp4"))
-    for number in range(1, 11):
-        shutil.copy(video, video.with_name(f"{number:02d}.mp4"))
-    rows = _example("own_videos.py")["prepare"](video.parent.parent, folder, side=48)
-    assert len(rows) == 12
-    return folder
-
-
-def test_own_videos_become_training_data(data: Path, tmp_path: Path) -> None:
-    rows = json.loads((data / "manifest.json").read_text())
-    assert [row["file"].split("/")[0] for row in rows].count("val") == 1
-    assert {row["caption"] for row in rows} == {"street"}
-    store = build_store(data, "train", tmp_path / "train")
-    assert max(source.frames for source in store.sources) == 105
-    sample = ClipSampler(store, size=32).sample(np.random.default_rng(1))
-    assert sample.clip.y.shape == (32, 32, 32) and sample.label == "street"
-    assert len(validation_clips(data)) == 1
-    with VideoReader(next((data / "stills").glob("*.jpg"))) as reader:
-        assert reader.source_size == (48, 48) and len(list(reader)) == 1
-
-
-def test_training_on_own_videos_makes_weights_that_code(
-    data: Path, street: Clip, tmp_path: Path
-) -> None:
+def test_own_videos_train_and_code(video: Path, tmp_path: Path) -> None:
+    """A folder with one video in a folder, and nothing else."""
+    example = _example("own_videos.py")
+    run = GistTraining(
+        data=video.parent.parent, cache=tmp_path, run=tmp_path / "run", grids=4, steps=2, batch=2
+    )
     weights = tmp_path / "gist.safetensors"
-    told = ["--clips", "4", "--steps", "2", "--batch", "2", "--work", str(tmp_path / "work")]
-    assert main(["train", "gist", str(data), *told, "--export", str(weights)]) == 0
-    settings = gistcast.EncodeSettings(layers="latent")
-    coded = gistcast.encode(clip_to_rgb(street), settings=settings, weights=weights)
-    drawn = gistcast.decode(coded, refine="off", weights=weights)
-    assert drawn.shape == (32, 64, 64, 3)
+    assert example["train"](run, 5, weights) == 2
+    assert 20 < example["look"](video, weights) < 200
 
 
 def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 import json
+import shutil
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
 
-from gistcast.codec.errors import UsageError
+from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
 from gistcast.models import data
 from gistcast.models.data import ClipSampler, FrameStore, build_store, resize_planes
@@ -117,3 +119,66 @@ def test_validation_clips_are_kept_decoded(tmp_path: Path, make_clip) -> None:
     assert first[0].caption == again[0].caption == "a scene"
     assert np.array_equal(first[0].clip.y, make_clip(frames=32).y)
     assert np.array_equal(first[0].clip.y, again[0].clip.y)
+
+
+@pytest.fixture
+def plain(tmp_path: Path, make_clip) -> Path:
+    """Twelve videos in folders, the first of 70 frames of 300x200, the second of 8, the others of
+    32; and something else."""
+    folder = tmp_path / "videos"
+    (folder / "summer").mkdir(parents=True)
+    (folder / "notes.txt").write_text("all of my videos")
+    for number in range(12):
+        size, lengths = ((300, 200), (32, 32, 6)) if number == 0 else ((64, 48), (32,))
+        name = folder / ("summer" if number % 2 else "") / f"{number:02d}.mp4"
+        writer = VideoWriter(name, VideoInfo(*size, 25))  # type: ignore[arg-type]
+        for frames in (8,) if number == 1 else lengths:
+            writer.write(make_clip(frames=frames, height=size[1], width=size[0], seed=number))
+        writer.close()
+    return folder
+
+
+def test_a_folder_of_videos_is_enough(plain: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    store = build_store(plain, "train", cache / "train")
+    # sorted by path: the last one is held out for validation, the short one has no clip
+    assert [source.group for source in store.sources] == [
+        "00", "02", "04", "06", "08", "10", "03", "05", "07", "09",
+    ]  # fmt: skip
+    first = store.sources[0]
+    assert (first.frames, first.width, first.height) == (70, 216, 144)
+    assert {(source.label, source.caption) for source in store.sources} == {("", "")}
+    assert ClipSampler(store, size=32).sample(np.random.default_rng(1)).clip.y.shape[1:] == (32, 32)
+    stills = build_store(plain, "stills", cache / "stills")
+    assert [source.frames for source in stills.sources] == [1] * len(store.sources)
+    (sample,) = data.validation_store(plain, cache)
+    assert sample.clip.y.shape == (32, 64, 64)
+
+
+def test_few_videos_are_all_trained_on(plain: Path, tmp_path: Path) -> None:
+    """Whatever side of the internal split their names are on."""
+    for path in (plain / "summer").iterdir():
+        path.unlink()
+    for path in plain.glob("0[2-9].mp4"):
+        path.unlink()
+    (plain / "10.mp4").unlink()
+    name = next(n for n in "abcdefghijklmnopqrstuvwxyz" if crc32(n.encode()) % data.SPLITS == 0)
+    (plain / "00.mp4").rename(plain / f"{name}.mp4")
+    store = build_store(plain, "train", tmp_path / "cache" / "train")
+    assert [source.held_out for source in store.sources] == [True]
+    assert ClipSampler(store, size=32).sample(np.random.default_rng(1)).clip.frames == 32
+    assert data.validation_clips(plain) == []
+
+
+def test_folders_without_a_clip_are_said(plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nothing to learn from in .*no manifest.json, no .avi"):
+        build_store(tmp_path / "empty", "train", tmp_path / "a")
+    (plain / "summer" / "01.mp4").rename(tmp_path / "short.mp4")
+    shutil.rmtree(plain)
+    plain.mkdir()
+    (tmp_path / "short.mp4").rename(plain / "short.mp4")
+    with pytest.raises(UsageError, match="no video of 32 frames or more"):
+        build_store(plain, "train", tmp_path / "b")
+    (plain / "broken.mp4").write_bytes(b"no video")
+    with pytest.raises(GistcastError, match=r"broken.mp4"):
+        build_store(plain, "train", tmp_path / "c")
