@@ -82,11 +82,18 @@ def run_steps(
         done.seconds += time.monotonic() - began
         progress(done.step)
         if done.step % settings.report_every == 0 and group.first:
-            means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            log.write(step=done.step, seconds=done.seconds, **means)
-            rows.clear()
+            _report(log, done, rows)
         if clock.elapsed - saved > settings.checkpoint_minutes * 60:
             trainer.save()
             saved = clock.elapsed
+    if rows and group.first:
+        _report(log, done, rows)
     trainer.save()
     return done.step
+
+
+def _report(log: Log, done: Progress, rows: list[dict[str, float]]) -> None:
+    """Write the means of `rows`, and empty it."""
+    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    log.write(step=done.step, seconds=done.seconds, **means)
+    rows.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -314,3 +315,15 @@ def test_eval_goes_on_without_programs_of_others(
     assert "libaom" not in plans[0].codecs and {"gistcast", "svt-av1"} <= set(plans[0].codecs)
     said = capsys.readouterr().err
     assert "without libaom and vvenc" in said and 'pip install "gistcast[eval]"' in said
+
+
+def test_serve_says_where_it_is() -> None:
+    command = [sys.executable, "-m", "gistcast", "serve", "--listen", "127.0.0.1:0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stdout is not None
+            where = json.loads(serving.stdout.readline())
+        finally:
+            serving.terminate()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", where["page"])
+    assert where["senders"] == f"{where['page']}whip" and where["viewers"] == f"{where['page']}whep"

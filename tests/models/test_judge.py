@@ -76,7 +76,7 @@ def test_training_resumes_and_exports(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(np.isfinite(row["loss"]) for row in rows)
     resumed = JudgeTrainer(config, torch.device("cpu")).network.state_dict()
     assert all(torch.equal(v, resumed[k]) for k, v in whole.network.state_dict().items())
-    assert (tmp_path / "a" / "log.jsonl").read_text().count("\n") == 3
+    assert (tmp_path / "a" / "log.jsonl").read_text().count("\n") == 4  # steps 2, 3, 4, 6
     path = tmp_path / "judge.safetensors"
     found = export_judge(config, path, clips=4)
     assert found.clips == 4
