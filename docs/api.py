@@ -57,7 +57,14 @@ def build(target: Path) -> None:
 def main() -> None:
     """Build the reference."""
     parser = argparse.ArgumentParser(prog="python docs/api.py", description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, default=Path("out/api"), metavar="DIR")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("out/api"),
+        metavar="DIR",
+        help="(default out/api)",
+    )
     args = parser.parse_args()
     build(args.output)
     print(f"{args.output}/index.html")

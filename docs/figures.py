@@ -62,7 +62,9 @@ def _percent(rates: Sequence[Mapping[str, Any]], arm: str, rival: str) -> str:
 def main() -> None:
     """Print the figures, or put them into the README."""
     parser = argparse.ArgumentParser(prog="python docs/figures.py", description=__doc__)
-    parser.add_argument("results", nargs="?", type=Path, default=RESULTS)
+    parser.add_argument(
+        "results", nargs="?", type=Path, default=RESULTS, help="(default: the last release's)"
+    )
     parser.add_argument("--write", action="store_true", help="put them into README.md")
     args = parser.parse_args()
     found = figures(load(args.results))

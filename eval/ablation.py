@@ -118,8 +118,8 @@ def _line(found: Change) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m gistcast.eval.ablation", description=__doc__)
-    parser.add_argument("results", type=Path)
-    parser.add_argument("metric", nargs="?", default="psnr_rgb")
+    parser.add_argument("results", type=Path, help="results.json, or .gz")
+    parser.add_argument("metric", nargs="?", default="psnr_rgb", help="(default psnr_rgb)")
     args = parser.parse_args()
     results: dict[str, Any] = load(args.results)
     print("\n".join(markdown(results["rows"], args.metric)))

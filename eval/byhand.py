@@ -222,10 +222,11 @@ def _run(*arguments: str, level: str = "error") -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """A table of comparisons; 1 if any disagrees."""
     parser = argparse.ArgumentParser(prog="gistcast.eval.byhand")
-    parser.add_argument("clips", nargs="+", metavar="CLIP")
-    parser.add_argument("--codecs", default=",".join(STANDARD_NAMES))
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="video")
+    names = ",".join(STANDARD_NAMES)
+    parser.add_argument("--codecs", default=names, metavar="A,B", help=f"(default {names})")
+    parser.add_argument("--size", type=int, default=64, help="side of the frames (default 64)")
+    parser.add_argument("--frames", type=int, default=32, help="of each clip (default 32)")
     args = parser.parse_args(arguments)
     print(f"PyAV {av.__version__}; ffmpeg program {ffmpeg_version()}")
     failed = False

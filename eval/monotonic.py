@@ -62,9 +62,9 @@ def falls(points: Sequence[Point]) -> list[tuple[Point, Point]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 if there are falls."""
     parser = argparse.ArgumentParser(prog="gistcast.eval.monotonic", description=__doc__)
-    parser.add_argument("clips", nargs="+", type=Path)
-    parser.add_argument("--size", type=int, default=64, help="side of the frames")
-    parser.add_argument("--preset", choices=PRESETS, default="medium")
+    parser.add_argument("clips", nargs="+", type=Path, help="videos")
+    parser.add_argument("--size", type=int, default=64, help="side of the frames (default 64)")
+    parser.add_argument("--preset", choices=PRESETS, default="medium", help="(default medium)")
     args = parser.parse_args(arguments)
     steps, fallen = 0, 0
     for path in args.clips:

@@ -128,8 +128,9 @@ def _budgets(text: str) -> list[int]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m gistcast.eval.table", description=__doc__)
-    parser.add_argument("results", type=Path)
-    parser.add_argument("metrics", nargs="*", default=["psnr_rgb", "lpips_alex", "motion_error"])
+    metrics = ["psnr_rgb", "lpips_alex", "motion_error"]
+    parser.add_argument("results", type=Path, help="results.json, or .gz")
+    parser.add_argument("metrics", nargs="*", default=metrics, help=f"(default {metrics})")
     parser.add_argument("--again", action="store_true", help="work the summary out again from rows")
     parser.add_argument(
         "--budgets", type=_budgets, default=(), metavar="BYTES,..",

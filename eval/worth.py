@@ -322,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="gistcast.eval.worth", description=__doc__)
     add = parser.add_argument
     add("data", type=Path, metavar="DATA", help="folder with val/ and manifest.json")
-    add("-o", "--output", type=Path, required=True, metavar="OUT.json")
+    add("-o", "--output", type=Path, required=True, metavar="OUT.json", help="what is found")
     add("--scenes", type=int, default=20, help="renders of each split")
     add("--clips", type=int, default=23, help="validation clips")
     add("--preset", choices=PRESETS, default="fast", help="of the encoder")

@@ -41,7 +41,9 @@ if __name__ == "__main__":
     parser.add_argument(
         "videos", type=Path, metavar="VIDEOS", help="folder, with any folders in it"
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("gist.safetensors"))
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("gist.safetensors"), help="weights"
+    )
     parser.add_argument("--minutes", type=float, default=20, help="of training (default 20)")
     parser.add_argument("--clips", type=int, default=2000, help="drawn first (default 2000)")
     args = parser.parse_args()

@@ -40,9 +40,9 @@ async def stream(path: Path, size: tuple[int, int], bitrate: float, port: int) -
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, help="what is sent, again and again")
     parser.add_argument("--side", type=int, default=128, help="of the square that is sent")
     parser.add_argument("--bitrate", type=float, default=12_000, help="bits a second")
-    parser.add_argument("--port", type=int, default=8787)
+    parser.add_argument("--port", type=int, default=8787, help="of the page (default 8787)")
     args = parser.parse_args()
     asyncio.run(stream(args.video, (args.side, args.side), args.bitrate, args.port))

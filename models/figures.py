@@ -112,13 +112,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("data", type=Path, help="val/ and manifest.json")
-    add("--work", type=Path, default=Path("work"))
-    add("--size", type=int, default=64)
-    add("--tune", choices=("psnr", "perceptual"), default="psnr")
+    add("--work", type=Path, default=Path("work"), help="decoded frames (default work)")
+    add("--size", type=int, default=64, help="side of the frames (default 64)")
+    add("--tune", choices=("psnr", "perceptual"), default="psnr", help="(default psnr)")
     add("--budgets", default=",".join(map(str, BUDGETS)), help="bytes of a clip, file and all")
     add("--every", type=int, default=1, help="take every n-th clip")
     add("--frames", type=int, default=4, help="LPIPS looks at every n-th frame")
-    add("--weights", type=Path, default=REFINER)
+    add("--weights", type=Path, default=REFINER, help="of stage 2 (default: the bundled ones)")
     add("--vgg", type=Path, help="LPIPS-VGG weights, for a column")
     args = parser.parse_args()
     try:

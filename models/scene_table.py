@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="gistcast.models.scene_table", description=__doc__)
     add = parser.add_argument
-    add("-o", "--output", type=Path, required=True, metavar="OUT.json")
+    add("-o", "--output", type=Path, required=True, metavar="OUT.json", help="what is found")
     add("--clips", type=int, default=200, help="of each split")
     add("--coded-clips", type=int, default=40, help="of each split, for the residual's rows")
     add("--pairs", type=int, default=20, help="for the diversity; 0 leaves it out")

@@ -163,10 +163,16 @@ def _gist_model() -> GistModel:
 def main() -> None:
     """Code, send, compare."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("videos", nargs="+", metavar="VIDEO")
-    parser.add_argument("--size", default="64x64", metavar="WxH")
-    parser.add_argument("--clip-bytes", type=int, default=2400, metavar="N")
-    parser.add_argument("--frames", type=int, default=32, choices=(8, 16, 32))
+    parser.add_argument(
+        "videos", nargs="+", metavar="VIDEO", help="of whose beginning a clip is sent"
+    )
+    parser.add_argument("--size", default="64x64", metavar="WxH", help="(default 64x64)")
+    parser.add_argument(
+        "--clip-bytes", type=int, default=2400, metavar="N", help="of a clip (default 2400)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=32, choices=(8, 16, 32), help="of a clip (default 32)"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="repetitions of each lossy passage")
     parser.add_argument("--latent", action="store_true", help="send latents, reliably")
     args = parser.parse_args()

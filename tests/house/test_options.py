@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
             yield from _parsers(one)
 
 
+ROOT = Path(__file__).parent.parent.parent
 PARSERS = list(_parsers(build_parser()))
 NAMES = [parser.prog.removeprefix("gistcast ") for parser in PARSERS]
 
@@ -51,3 +53,16 @@ def test_a_name_takes_the_same_everywhere() -> None:
             kind = None if action.type is Path else action.type  # `-` is no path
             kinds.setdefault(name, set()).add(kind)
     assert not {name: found for name, found in kinds.items() if len(found) > 1}
+
+
+@pytest.mark.parametrize("folder", ["docs", "eval", "examples", "stream"])
+def test_scripts_tell_their_options_too(folder: str) -> None:
+    """What is run as a module or a file, and has a parser of its own."""
+    untold = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("add_argument")
+        if not any(one.arg == "help" for one in node.keywords)
+    ]
+    assert not untold
