@@ -3,8 +3,7 @@
 The refiner has a loop of its own, which validates on the way.
 """
 
-from __future__ import annotations
-
+# annotations are objects here: who inherits from `RunSettings` need not import what they name
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

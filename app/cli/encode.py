@@ -39,12 +39,7 @@ EPILOG = """examples:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
-        "encode",
-        help="video -> .gist",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = common.add_command(commands, "encode", "video -> .gist", EPILOG)
     parser.add_argument("input", metavar="IN", help="video file, or - for y4m on stdin")
     common.add_output(parser, "the .gist file, or - for stdout")
     add_settings(parser)

@@ -33,11 +33,11 @@ EPILOG = """examples:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
+    parser = common.add_command(
+        commands,
         "serve",
-        help="relay one sender to many viewers, with a web page to watch and to play with",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "relay one sender to many viewers, with a web page to watch and to play with",
+        EPILOG,
     )
     parser.add_argument(
         "--listen",

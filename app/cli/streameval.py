@@ -60,11 +60,11 @@ _STRAGGLERS = 1.0  # seconds behind the playout delay that a passage goes on
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser(
+    parser = common.add_command(
+        commands,
         "streameval",
-        help="measure codecs over emulated networks: results.json and table.md",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "measure codecs over emulated networks: results.json and table.md",
+        EPILOG,
     )
     parser.add_argument("inputs", metavar="IN", nargs="+", help="videos, played one after another")
     parser.add_argument(
@@ -94,6 +94,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--preset", choices=("fast", "medium", "slow"), default="medium",
         help="time for bytes, of gistcast (default medium)",
     )  # fmt: skip
+    _add_passages(parser)
+    add_refine(parser)
+    common.add_device(parser)
+    parser.add_argument("--json", action="store_true", help="print the results on stdout, too")
+    parser.set_defaults(run=run)
+
+
+def _add_passages(parser: argparse.ArgumentParser) -> None:
+    """How passages go, and what they are called."""
     parser.add_argument(
         "--playout", type=float, default=2.0, metavar="S",
         help="seconds from a frame's capture to its instant on the screen (default 2)",
@@ -107,10 +116,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--revision", metavar="TEXT", help="kept with every row: of what it was measured"
     )
-    add_refine(parser)
-    common.add_device(parser)
-    parser.add_argument("--json", action="store_true", help="print the results on stdout, too")
-    parser.set_defaults(run=run)
 
 
 def _rates(text: str) -> tuple[int, ...]:

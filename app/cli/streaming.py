@@ -124,12 +124,7 @@ def _add_pace(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_receive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "receive",
-        help="receive one stream and write it",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = common.add_command(commands, "receive", "receive one stream and write it", EPILOG)
     parser.add_argument(
         "-o",
         "--output",
