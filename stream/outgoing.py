@@ -8,7 +8,9 @@ link: arrived, lost --------'-> lost pieces go again; quiet: PING asks what has 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from gistcast.stream.congestion import MESSAGE_HEADERS, Congestion
 from gistcast.stream.fitting import Fitted
@@ -165,6 +167,23 @@ class Outgoing:
             await self._paced(ChannelName.RESIDUAL, data, (number, index) if numbered else None)
         for _ in range(fitted.copies):
             await self._paced(ChannelName.RESIDUAL, kept.messages[0])
+
+    async def during(self, *steps: Coroutine[Any, Any, None]) -> None:
+        """Attend while steps run: to the end of all, or until one fails and with it the others.
+
+        Raises:
+            Exception: what a step raises.
+        """
+        attending = asyncio.create_task(self.attend())
+        tasks = [asyncio.create_task(step) for step in steps]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*tasks, attending):
+                task.cancel()
+            await asyncio.gather(*tasks, attending, return_exceptions=True)
 
     async def attend(self) -> None:
         """Ask the peer for a sign when nothing is heard of what is under way; for ever."""

@@ -174,17 +174,9 @@ class Sender:
             StreamError: the receiver went away.
             GistcastError: whatever the source raises.
         """
-        steps = (self._produce(), self._pump(), self._listen())
-        attending = asyncio.create_task(self._out.attend())
-        tasks = [asyncio.create_task(step) for step in steps]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            await self._out.during(self._produce(), self._pump(), self._listen())
         finally:
-            for task in (*tasks, attending):
-                task.cancel()
-            await asyncio.gather(*tasks, attending, return_exceptions=True)
             if self._owned is not None:
                 self._owned.shutdown(wait=False, cancel_futures=True)
             self._update()

@@ -129,16 +129,7 @@ class Viewer:
         """
         self._epoch, self._next = self._loop.time(), header.first
         self._send(ChannelName.CONTROL, header.to_bytes())
-        steps = (self._pump(), self._listen(), self._out.attend())
-        *tasks, attending = [asyncio.create_task(step) for step in steps]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
-        finally:
-            for task in (*tasks, attending):
-                task.cancel()
-            await asyncio.gather(*tasks, attending, return_exceptions=True)
+        await self._out.during(self._pump(), self._listen())
         return self.summary
 
     async def _pump(self) -> None:
