@@ -94,9 +94,10 @@ def build_store(data: Path, folder: str, base: Path) -> FrameStore:
     """Decode every file of `data`/`folder` into `base`.yuv unless it is there already.
 
     Raises:
-        UsageError: nothing to decode.
+        UsageError: nothing to decode, or other recordings are there already.
     """
     if base.with_suffix(".json").is_file():
+        check_store(data, folder, base)
         return FrameStore(base)
     rows = _manifest_rows(data, folder)
     base.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +112,18 @@ def build_store(data: Path, folder: str, base: Path) -> FrameStore:
         raise UsageError(f"no video of {LEAST} frames or more in {data}")
     write_index(base, sources)
     return FrameStore(base)
+
+
+def check_store(data: Path, folder: str, base: Path) -> None:
+    """See that a store, if it is there, is not of another folder of videos.
+
+    Raises:
+        UsageError: it is.
+    """
+    if is_plain(data) and base.with_suffix(".json").is_file():
+        listed = {row["file"] for row in list_videos(data, folder)}
+        if listed and any(source.file not in listed for source in FrameStore(base).sources):
+            raise UsageError(f"{base.parent} holds other videos than {data}: take another --work")
 
 
 def append_planes(out: BinaryIO, planes: Sequence[Plane], row: Mapping[str, Any]) -> Source:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gistcast.codec.errors import UsageError
-from gistcast.models.data import ClipSampler, build_store
+from gistcast.models.data import ClipSampler, build_store, check_store
 from gistcast.models.gist import (
     GRID,
     GistConfig,
@@ -96,6 +96,7 @@ class FactorisedPrior(nn.Module):
 def cache_grids(config: GistTraining) -> tuple[NDArray[np.uint8], list[str]]:
     """Grids (n, 8, 8, 8, 6) of random training clips and their captions, drawn once."""
     path = config.cache / f"grids-{config.grids}.safetensors"
+    check_store(config.data, "train", config.cache / "train")
     if not path.is_file():
         real = build_store(config.data, "train", config.cache / "train")
         photos = build_store(config.data, "stills", config.cache / "stills")

@@ -153,6 +153,12 @@ def test_a_folder_of_videos_is_enough(plain: Path, tmp_path: Path) -> None:
     assert [source.frames for source in stills.sources] == [1] * len(store.sources)
     (sample,) = data.validation_store(plain, cache)
     assert sample.clip.y.shape == (32, 64, 64)
+    assert build_store(plain, "train", cache / "train").sources == store.sources
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(plain / "00.mp4", other / "mine.mp4")
+    with pytest.raises(UsageError, match=r"other videos.*--work"):
+        build_store(other, "train", cache / "train")
 
 
 def test_few_videos_are_all_trained_on(plain: Path, tmp_path: Path) -> None:
