@@ -23,13 +23,8 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.encoder import EncodeSettings
 from gistcast.codec.errors import GistcastError
 from gistcast.codec.file import decode_video, encode_video
-from gistcast.codec.layout import make_layout
 from gistcast.codec.media import VideoInfo
-from gistcast.codec.protocol import FloatPlanes, GistModel, Viewer
-from gistcast.codec.quantiser import QUANTISERS, luma_step
-from gistcast.codec.residual import ResidualEncoder
-from gistcast.codec.sketch import synthesise, transform_clip
-from gistcast.codec.tables import load_tables
+from gistcast.codec.protocol import Viewer
 from gistcast.models.carry import carry
 from gistcast.models.data import build_store
 from gistcast.models.pairs import (
@@ -49,32 +44,6 @@ VIDEO = 0.6  #: share of the pairs whose sketch is video
 _PRESETS = (4, 2)  #: of SVT-AV1: what the encoder searches with, and what it sends
 _LENGTH, _STILLS = 32, 0.25  # frames of a clip, share of photographs
 _SEED = 77
-_WEIGHT = 0.14  #: lambda of the rate-distortion choice, squared steps a bit
-
-
-class CodecSketcher:
-    """The codec's own sketches: slower than `gistcast.models.imitate`, and exact."""
-
-    def __init__(self, gist: GistModel | None = None) -> None:
-        self._encoder = ResidualEncoder(load_tables(), _WEIGHT)
-        self._gist = gist
-
-    def __call__(self, clip: Clip, step: float) -> Clip:
-        """The sketch at the quantiser nearest to a luma step."""
-        return self.code(clip, step)[0]
-
-    def code(self, clip: Clip, step: float) -> tuple[Clip, float]:
-        """The same sketch and what its residual costs in bytes, without packet headers."""
-        layout = make_layout(clip.frames, clip.height, clip.width)
-        quantiser = int(np.clip(np.rint(24 * np.log2(step / luma_step(0))), 0, QUANTISERS - 1))
-        base: FloatPlanes | None = None
-        if self._gist is not None:
-            size = {"frames": clip.frames, "height": clip.height, "width": clip.width}
-            base = self._gist.gist(self._gist.describe(clip), None, seed=0, **size)
-        coefficients = transform_clip(clip, base, layout)
-        chosen = self._encoder.choose(layout, coefficients, quantiser)
-        sketch = synthesise(chosen.points, base, layout, quantiser)
-        return sketch, sum(chosen.group_bits()) / 8
 
 
 def code_at(clip: Clip, budget: int, viewer: Viewer | None = None) -> tuple[Sketch, int]:
@@ -137,8 +106,8 @@ def main() -> int:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="train/, stills/ and manifest.json")
-    parser.add_argument("--work", type=Path, default=Path("work"))
-    parser.add_argument("--pairs", type=int, default=1500)
+    parser.add_argument("--work", type=Path, default=Path("work"), help="where they are kept")
+    parser.add_argument("--pairs", type=int, default=1500, help="how many there shall be")
     parser.add_argument("--size", type=int, default=64, help="side of the square clips")
     args = parser.parse_args()
     try:

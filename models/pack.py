@@ -310,7 +310,7 @@ def main() -> int:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, nargs="?", help="train/, val/, stills/, manifest.json")
-    parser.add_argument("-o", "--output", type=Path, default=Path("pack"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("pack"), help="the folder")
     parser.add_argument("--work", type=Path, default=Path("work"), help="decoded frames")
     parser.add_argument("--vgg", type=Path, default=vgg_weights(), help="LPIPS-VGG weights")
     parser.add_argument("--bare", action="store_true", help="without code and weights")

@@ -1,7 +1,7 @@
 """The bundled networks by name: weights are loaded without pickle and checked against their hash.
 
 models/weights/gist-1.safetensors      stage 1, model id 1
-models/weights/refiner-2.safetensors   stage 2
+models/weights/refiner-3.safetensors   stage 2
 models/weights/scenes-2.safetensors    both stages of the generator of scenes
 """
 
@@ -29,13 +29,13 @@ _C = TypeVar("_C")
 _M = TypeVar("_M", bound=nn.Module)
 
 WEIGHTS = Path(__file__).parent / "weights"
-GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-2.safetensors"
+GIST, REFINER = WEIGHTS / "gist-1.safetensors", WEIGHTS / "refiner-3.safetensors"
 JUDGE, SCENES = WEIGHTS / "judge-1.safetensors", WEIGHTS / "scenes-2.safetensors"
 
 #: SHA-256 of the bundled files
 HASHES = {
     GIST.name: "8388dc45dc560690ad57b15bcbb69ea0fe5f71644e27c0d1118f9b1845db6681",
-    REFINER.name: "bdcdd30ca80e3353762e8afd68d44b1cfa9a84ba91f27df193eb52a5df8f2cbe",
+    REFINER.name: "c816f6ba94b9632469a23bc29844edcc46245678e97f8fd158fac7bc6ca17b82",
     SCENES.name: "7a56168262a10465c06f55b012547070641eeadff9528cc05e2fc5a5d26b2d80",
     JUDGE.name: "8e57b1a87b7b2191ca44c97de74a7b55775de99f4ff12d9022477a19d1326603",
 }

@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 EPILOG = """examples:
   gistcast bench                                     # 64, 128 and 256, every preset
   gistcast bench in.mp4 --sizes 320x180 --presets medium
-  gistcast bench --sizes 64 --presets medium --tune psnr,perceptual   # and coded for the eye
+  gistcast bench --sizes 64 --presets medium --tunes psnr,perceptual   # and coded for the eye
 """
 
 
@@ -64,7 +64,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="leave out tools of the encoder; `video` measures the residual alone",
     )
     parser.add_argument(
-        "--tune",
+        "--tunes",
         type=_parse_tunes,
         default=["psnr"],
         metavar="TUNE,..",
@@ -186,7 +186,7 @@ def _ways(args: argparse.Namespace) -> list[tuple[str, str]]:
     """Presets, and what each chooses for."""
     presets = args.presets.split(",")
     ways = [
-        (preset, "psnr" if preset == "fast" else tune) for preset in presets for tune in args.tune
+        (preset, "psnr" if preset == "fast" else tune) for preset in presets for tune in args.tunes
     ]
     return list(dict.fromkeys(ways))
 

@@ -221,11 +221,11 @@ def test_bench(capsys: Capture) -> None:
 
 
 def test_bench_takes_several_tunes_where_a_preset_chooses() -> None:
-    line = ["bench", "--presets", "fast,medium", "--tune", "psnr,perceptual"]
+    line = ["bench", "--presets", "fast,medium", "--tunes", "psnr,perceptual"]
     ways = bench._ways(build_parser("bench").parse_args(line))
     assert ways == [("fast", "psnr"), ("medium", "psnr"), ("medium", "perceptual")]
     with pytest.raises(SystemExit):
-        build_parser("bench").parse_args(["bench", "--tune", "speed"])
+        build_parser("bench").parse_args(["bench", "--tunes", "speed"])
 
 
 def test_version(capsys: Capture) -> None:

@@ -55,7 +55,7 @@ def test_a_name_takes_the_same_everywhere() -> None:
     assert not {name: found for name, found in kinds.items() if len(found) > 1}
 
 
-@pytest.mark.parametrize("folder", ["docs", "eval", "examples", "stream"])
+@pytest.mark.parametrize("folder", ["docs", "eval", "examples", "models", "stream"])
 def test_scripts_tell_their_options_too(folder: str) -> None:
     """What is run as a module or a file, and has a parser of its own."""
     untold = [
