@@ -75,8 +75,8 @@ def add_refiner_options(parser: argparse.ArgumentParser) -> None:
     add("--init", "--start", type=Path, metavar="FILE", help="weights to begin with")
     add("--plan", type=float, metavar="MINUTES", help="schedule by time over all calls instead")
     add("--batch", type=int, metavar="N", help="clips a step (default 2, on a GPU 48)")
-    add("--windows", type=int, default=2, metavar="N", help="windows cut from a clip (default 2)")
-    add("--window", type=int, metavar="N", help="their side, luma samples (32, on a GPU 48)")
+    add("--windows", type=int, default=1, metavar="N", help="windows cut from a clip (default 1)")
+    add("--window", type=int, metavar="N", help="their side, luma samples (default 64)")
     add("--rate", type=float, default=1e-3, help="peak learning rate (default 0.001)")
     add(
         "--widths", type=_numbers, default=(32, 64, 96), metavar="A,B,C",

@@ -55,6 +55,8 @@ from gistcast.models.pairs import (
 )
 
 LIMIT = 64 << 20  #: bytes of a pack
+PAIRS = 200  #: of the codec's own that have room in it
+_SMALL = 64  # side of their clips
 _CODE = ("codec", "models")
 _VGG = "vgg-8bit.safetensors"
 _SCRIPT = """#!/bin/sh
@@ -95,7 +97,9 @@ except GistcastError as error:
 '''
 
 
-def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = False) -> int:
+def make_pack(
+    data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = False, coded: int = PAIRS
+) -> int:
     """Write a pack.
 
     Args:
@@ -104,6 +108,7 @@ def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = Fal
         vgg: LPIPS-VGG weights.
         out: folder to write, which must not exist.
         bare: leave out code and weights: train.sh takes those of the checkout it is run from.
+        coded: at most so many of the codec's own pairs of 64x64; of larger ones fewer, by area.
 
     Returns:
         Its size in bytes.
@@ -122,7 +127,8 @@ def make_pack(data: Path, cache: Path, vgg: Path, out: Path, *, bare: bool = Fal
     if validation_store(data, cache):
         _bundle(out / "val-64", FrameStore(cache / "val-64"), crf=6)
     for size, pairs in coded_pairs(cache).items():
-        _bundle_coded(pairs, coded_folder(out, size))
+        some = round(coded * (_SMALL / size) ** 2)  # larger ones take more room
+        _bundle_coded(pairs, min(some, len(pairs)), coded_folder(out, size))
     _shrink(vgg, out / _VGG)
     if not bare:
         _copy_code(out / "gistcast", without="scenes")
@@ -198,11 +204,11 @@ def _bundle(base: Path, store: FrameStore, crf: int) -> None:
     base.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows]))
 
 
-def _bundle_coded(pairs: CodedPairs, base: Path) -> None:
-    """Each clip and then its sketch, in one video, and an index."""
+def _bundle_coded(pairs: CodedPairs, count: int, base: Path) -> None:
+    """The first pairs: each clip and then its sketch, in one video, and an index."""
     planes: tuple[list[Plane], ...] = ([], [], [])
     rows = []
-    for pair in map(pairs.read, range(len(pairs))):
+    for pair in map(pairs.read, range(count)):
         sketch = pair.sketch
         for both in zip(planes, pair.clip.planes, sketch.clip.planes, strict=True):
             both[0].extend(both[1:])
@@ -315,6 +321,9 @@ def main() -> int:
     parser.add_argument("--vgg", type=Path, default=vgg_weights(), help="LPIPS-VGG weights")
     parser.add_argument("--bare", action="store_true", help="without code and weights")
     parser.add_argument("--scenes", action="store_true", help="to train the generator of scenes")
+    parser.add_argument(
+        "--pairs", type=int, default=PAIRS, help="of the codec's own, at most, where they are 64x64"
+    )
     parser.add_argument("--run", type=Path, metavar="RUN", help="of scenes, to go on with")
     parser.add_argument("--unpack", type=Path, metavar="PACK", help="decode a pack instead")
     args = parser.parse_args()
@@ -324,7 +333,8 @@ def main() -> int:
         elif args.scenes:
             _say(args.output, make_scenes_pack(args.output, args.run))
         elif args.data:
-            size = make_pack(args.data, args.work, args.vgg, args.output, bare=args.bare)
+            told = {"bare": args.bare, "coded": args.pairs}
+            size = make_pack(args.data, args.work, args.vgg, args.output, **told)
             _say(args.output, size)
         else:
             parser.error("DATA, --scenes or --unpack")

@@ -93,7 +93,7 @@ class ClipShapes:
     sizes: tuple[tuple[int, float], ...] = ((64, 0.7), (128, 0.3))
     lengths: tuple[tuple[int, float], ...] = ((32, 0.84), (16, 0.08), (8, 0.08))
     stills: float = 0.35
-    coded: float = 0.6
+    coded: float = 0.8
 
     def of(self, seed: int, step: int) -> tuple[int, int]:
         """(side, frames) of a step's clips."""

@@ -91,10 +91,10 @@ class RefinerTraining:
     steps: int = 7000
     plan: float | None = None
     batch: int = 2
-    window: int = 16
-    windows: int = 2
+    window: int = 32
+    windows: int = 1
     rate: float = 1e-3
-    decay: float = 0.998
+    decay: float = 0.999
     seed: int = 1
     perceptual_from: float = 0.25
     adversarial_from: float = 0.5
@@ -104,7 +104,7 @@ class RefinerTraining:
     alex: bool = True
     perceptual: float = 26.0
     texture: float = 0.1
-    temporal: float = 0.05
+    temporal: float = 0.1
     adversarial: float = 0.1
     network: RefinerConfig = field(default_factory=RefinerConfig)
 
