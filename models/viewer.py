@@ -25,7 +25,7 @@ from gistcast.models.flow import SMALLEST, Passage
 from gistcast.models.lpips import Lpips
 
 MOTION = 0.3  #: what a frozen picture's motion error counts in LPIPS, as chosen on training clips
-FLICKER = 0.05  #: what a level of warping error beyond the clip's own counts in LPIPS, likewise
+FLICKER = 0.02  #: what a level of warping error beyond the clip's own counts in LPIPS, likewise
 _EVERY = 4  # LPIPS looks at every so many frames
 _WHOLE = 160 * 160  # luma samples of a frame, up to which all of it is looked at
 _WINDOW = 80  # side of the four windows of larger ones
