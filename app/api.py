@@ -137,6 +137,7 @@ def decode(
     refine: str = "balanced",
     device: str = "auto",
     weights: str | Path | None = None,
+    refiner: str | Path | None = None,
 ) -> Frames:
     """Decode a `.gist` file to RGB frames, uint8 (T, H, W, 3).
 
@@ -144,13 +145,14 @@ def decode(
         refine: what stage 2 favours: fidelity, balanced or detail; off leaves the sketch.
         device: auto, cpu or cuda.
         weights: file with weights of the stream's gist model, where it is not a bundled one.
+        refiner: file with weights of stage 2, in place of the bundled ones.
 
     Raises:
-        UsageError: another word for `refine`.
+        UsageError: another word for `refine`, or weights that are not used.
         CorruptError: not a readable `.gist` file.
         ModelError: coded with tables or a model that are not at hand.
     """
-    video = Video(data, refine=refine, device=device, weights=weights)
+    video = Video(data, refine=refine, device=device, weights=weights, refiner=refiner)
     return np.concatenate([clip_to_rgb(c.clip) for c in video])
 
 
@@ -169,11 +171,14 @@ class Video:
         refine: str = "balanced",
         device: str = "auto",
         weights: str | Path | None = None,
+        refiner: str | Path | None = None,
     ) -> None:
         self.coded: GistFile = read_gist(data)
         self.header = self.coded.header
-        model, refiner = models_for(self.header, refine=refine, device=device, weights=weights)
-        self._decoder = Decoder(self.coded.header_bytes, model, refiner, refine)
+        model, stage2 = models_for(
+            self.header, refine=refine, device=device, weights=weights, refiner=refiner
+        )
+        self._decoder = Decoder(self.coded.header_bytes, model, stage2, refine)
 
     def __len__(self) -> int:
         return len(self.coded.clips)
@@ -192,11 +197,12 @@ def open(
     refine: str = "balanced",
     device: str = "auto",
     weights: str | Path | None = None,
+    refiner: str | Path | None = None,
 ) -> Video:
-    """Open a `.gist` file; `refine`, `device` and `weights` as of `decode`.
+    """Open a `.gist` file; the rest as of `decode`.
 
     Raises:
-        UsageError: no such file.
+        UsageError: no such file, or as of `decode`.
         CorruptError: not a readable `.gist` file.
         ModelError: coded with tables or a model that are not at hand.
     """
@@ -205,4 +211,4 @@ def open(
     with builtins.open(path, "rb") as file:
         data = file.read()
     parse_header(data)
-    return Video(data, refine=refine, device=device, weights=weights)
+    return Video(data, refine=refine, device=device, weights=weights, refiner=refiner)

@@ -110,7 +110,12 @@ def viewer_of(settings: EncodeSettings, device: str = "auto") -> Viewer | None:
 
 
 def models_for(
-    header: Header, *, refine: str, device: str = "auto", weights: str | Path | None = None
+    header: Header,
+    *,
+    refine: str,
+    device: str = "auto",
+    weights: str | Path | None = None,
+    refiner: str | Path | None = None,
 ) -> tuple[GistModel | None, Refiner | None]:
     """The networks that decoding a stream takes: its gist model, and the refiner unless off.
 
@@ -118,22 +123,28 @@ def models_for(
         refine: one of `REFINE`.
         device: auto, cpu or cuda.
         weights: file with weights of the model, to look in beside the bundled ones.
+        refiner: file with weights of stage 2, in place of the bundled ones.
 
     Raises:
-        UsageError: `refine` is not one of `REFINE`.
-        ModelError: the header names a model, or weights, that are not at hand.
+        UsageError: `refine` is not one of `REFINE`, or weights are named that are not used.
+        ModelError: the header names a model, or weights, that are not at hand; a file is not of
+            its network.
     """
     if refine not in REFINE:
         raise UsageError(f"refine must be one of {', '.join(REFINE)}, not {refine!r}")
+    if weights is not None and not header.model_id:
+        raise UsageError("the stream needs no gist model, so weights of one are of no use to it")
+    if refiner is not None and refine == "off":
+        raise UsageError("refine is off, so weights of a refiner are of no use")
     model = _model_of(header, device, weights) if header.model_id else None
     if refine == "off":
         return model, None
     from gistcast.models.scene_model import SceneModel
     from gistcast.models.training import pick_device
-    from gistcast.models.zoo import load_refiner
+    from gistcast.models.zoo import REFINER, load_refiner
 
-    refiner = load_refiner(pick_device(device))
-    return model, ScenesOrSketch(model, refiner) if isinstance(model, SceneModel) else refiner
+    stage2 = load_refiner(pick_device(device), REFINER if refiner is None else Path(refiner))
+    return model, ScenesOrSketch(model, stage2) if isinstance(model, SceneModel) else stage2
 
 
 def _model_of(header: Header, device: str, weights: str | Path | None) -> GistModel:

@@ -23,6 +23,9 @@ from gistcast.codec.scenes import CutDetector
 if TYPE_CHECKING:
     import av
 
+#: what a `VideoWriter` writes, by how the name ends
+WRITTEN = (".mp4", ".mkv", ".y4m")
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -128,13 +131,13 @@ class VideoReader:
     Args:
         source: a path, `-` for standard input, or a binary file object.
         size: (width, height) to crop (centred, to that aspect) and scale to; None keeps it.
-        fps: frames a second to sample at (nearest frame); None keeps the source's.
+        fps: frames a second to sample at (nearest frame), positive; None keeps the source's.
         raw: what a headerless file holds; None for files that say it themselves.
         untagged: colour of a source that does not say its own; None for BT.709 limited range.
 
     Raises:
-        UsageError: no such file, or (while reading) a colour matrix that is not supported, or the
-            reader was closed.
+        UsageError: no such file, a folder, no frame rate, or (while reading) a colour matrix that
+            is not supported, or the reader was closed.
         CorruptError: the file cannot be read as video.
     """
 
@@ -149,6 +152,8 @@ class VideoReader:
     ) -> None:
         import av
 
+        if fps is not None and fps <= 0:
+            raise UsageError(f"frames cannot be sampled at {fps} a second")
         self._untagged = untagged
         self._reading, self._closed = threading.Lock(), False
         demuxer: dict[str, Any] = {}
@@ -158,6 +163,8 @@ class VideoReader:
         if isinstance(source, (str, Path)):
             if str(source) == "-":
                 opened = sys.stdin.buffer
+            elif Path(source).is_dir():
+                raise UsageError(f"{source} is a folder: name a video in it")
             elif not Path(source).is_file():
                 raise UsageError(f"no such file: {source}")
             else:
@@ -165,8 +172,10 @@ class VideoReader:
         try:
             self._container = av.open(opened, mode="r", **demuxer)
             self._stream = self._container.streams.video[0]
-        except (av.FFmpegError, IndexError) as error:
-            raise CorruptError(f"cannot read {source} as video: {error}") from error
+        except av.FFmpegError as error:
+            raise CorruptError(f"cannot read {source} as video: {error.strerror}") from error
+        except IndexError as error:
+            raise CorruptError(f"cannot read {source} as video: it holds no pictures") from error
         self._stream.thread_type = "SLICE"
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self._source_fps = Fraction(rate).limit_denominator(1001 * 240)
@@ -283,7 +292,8 @@ class VideoWriter:
         elif suffix in (".mp4", ".mkv"):
             self._open_container(name, suffix)
         else:
-            raise UsageError(f"cannot write {name!r}: use .mp4, .mkv or .y4m")
+            shown = f"as {suffix}" if suffix else "to a name without a suffix"
+            raise UsageError(f"video cannot be written {shown}: use .mp4, .mkv or .y4m")
 
     def _write_y4m_header(self) -> None:
         info = self._info

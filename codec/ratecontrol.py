@@ -203,7 +203,9 @@ def within_budget(trials: Trials, budget: int, measure: Measure, preset: str, gu
     quantiser = fit.search(guess)
     fit.fill(quantiser)
     if fit.best is None:
-        raise UsageError(f"{budget} bytes are too few for this clip")
+        raise UsageError(
+            f"{budget} bytes are too few for this clip: give it more, or make its frames smaller"
+        )
     if preset != "slow":
         return fit.best
     rivals = [fit.best]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gistcast.codec.errors import UsageError
+
 
 def add_run_options(
     parser: argparse.ArgumentParser, *, steps: int, batch: int | None = None
@@ -63,7 +65,13 @@ def add_place(parser: argparse.ArgumentParser, kept: str) -> None:
 
 
 def run_folder(args: argparse.Namespace, name: str) -> Path:
-    """Where a run writes: -o, else --resume, else a folder of --work."""
+    """Where a run writes: -o, else --resume, else a folder of --work.
+
+    Raises:
+        UsageError: what it is to learn from is no folder; decoded frames in --work would hide that.
+    """
+    if not args.data.is_dir():
+        raise UsageError(f"no such folder: {args.data}")
     folder: Path = args.output or args.resume or args.work / f"run-{name}"
     return folder
 

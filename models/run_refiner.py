@@ -140,6 +140,10 @@ def run(args: argparse.Namespace) -> None:
         vgg=args.vgg,
         network=replace(RefinerConfig(), widths=args.widths, blocks=args.blocks),
     )
+    print(
+        f"{args.minutes:g} minutes at most; what becomes of it: {out / 'log.jsonl'}",
+        file=sys.stderr,
+    )
     samples = validation_store(args.data, args.work)
     chosen = samples[:: max(1, len(samples) // _LOOKS)]
     done = train_refiner(
@@ -153,11 +157,13 @@ def run(args: argparse.Namespace) -> None:
     if args.export:
         export_refiner(config, args.export)
     weights = args.export or out / "refiner.safetensors"
+    figures = last_figures(out)
     if args.json:
         facts = {"stage": "refiner", "run": str(out), "weights": str(weights)}
-        print(json.dumps(facts | last_figures(out)))
+        print(json.dumps(facts | figures))
     else:
-        print(f"{done} steps done; weights: {weights}", file=sys.stderr)
+        share = f"{100 * figures.get('share', 1):.0f} % of the schedule"
+        print(f"{done} steps done, {share}; weights: {weights}", file=sys.stderr)
 
 
 def main() -> int:

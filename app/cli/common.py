@@ -52,9 +52,12 @@ def parse_rate(text: str) -> float:
 def parse_fps(text: str) -> Fraction:
     """`25`, `29.97` or `30000/1001` -> frames a second."""
     try:
-        return Fraction(text).limit_denominator(1001)
+        rate = Fraction(text).limit_denominator(1001)
     except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate, such as 25") from None
+        rate = Fraction(0)
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate, such as 25")
+    return rate
 
 
 def add_command(

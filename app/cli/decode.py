@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 from gistcast.api import REFINE, models_for
 from gistcast.cli import common
@@ -20,6 +21,7 @@ EPILOG = """examples:
   gistcast decode in.gist -o out.mp4
   gistcast decode in.gist -o close.mp4 --refine fidelity
   gistcast decode in.gist -o sketch.y4m --refine off
+  gistcast decode in.gist -o ours.mp4 --refiner run/refiner.safetensors      # trained by yourself
   gistcast decode in.gist -o - | ffplay -
 
 Of a damaged file OUT has what is whole. Standard error says what was lost; the exit status is 3.
@@ -34,6 +36,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--layers", choices=LAYER_SETS, default="residual", help="last layer used")
     add_refine(parser)
     common.add_weights(parser, "of the stream's gist model, where it is not a bundled one")
+    parser.add_argument(
+        "--refiner",
+        type=Path,
+        metavar="FILE",
+        help="weights of stage 2, as `gistcast train refiner` writes them, in place of the "
+        "bundled ones",
+    )
     parser.add_argument(
         "--max-pixels",
         type=int,
@@ -80,7 +89,11 @@ def run(args: argparse.Namespace) -> None:
         raise CorruptError(f"the file holds no {args.layers} layer", field="packet")
     header = parsed.header
     model, refiner = models_for(
-        header, refine=args.refine, device=args.device, weights=args.weights
+        header,
+        refine=args.refine,
+        device=args.device,
+        weights=args.weights,
+        refiner=args.refiner,
     )
     decoder = Decoder(parsed.header_bytes, model, refiner, args.refine, max_pixels=args.max_pixels)
     info = VideoInfo(header.width, header.height, header.fps)

@@ -19,7 +19,7 @@ from gistcast.codec.encoder import LAYER_SETS, PRESETS, TOOLS, TUNES, Encoder, E
 from gistcast.codec.errors import UsageError
 from gistcast.codec.file import index_chunk
 from gistcast.codec.header import MAJOR
-from gistcast.codec.media import VideoReader, read_clips
+from gistcast.codec.media import WRITTEN, VideoReader, read_clips
 from gistcast.codec.packet import Packet, kind_of
 from gistcast.networks import MODELS, REAL, load_model, viewer_of
 
@@ -85,7 +85,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latent", choices=("off", "on", "auto"), default="off", help="send a latent and its gist"
     )
-    parser.add_argument("--residual-layers", type=int, metavar="N", help="number of them")
+    parser.add_argument(
+        "--residual-layers",
+        type=int,
+        metavar="N",
+        help="how many layers the residual is cut into (default: by its size)",
+    )
     parser.add_argument(
         "--without",
         type=parse_tools,
@@ -93,8 +98,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="TOOL,..",
         help=f"leave out tools of the encoder, to see what they bring: {', '.join(TOOLS)}",
     )
-    parser.add_argument("--size", type=common.parse_size, metavar="WxH", help="crop and scale to")
-    parser.add_argument("--fps", type=common.parse_fps, metavar="F", help="sample at this rate")
+    parser.add_argument(
+        "--size",
+        type=common.parse_size,
+        metavar="WxH",
+        help="crop and scale to (default: as it is)",
+    )
+    parser.add_argument(
+        "--fps",
+        type=common.parse_fps,
+        metavar="F",
+        help="frames a second to sample at (default: all)",
+    )
     parser.add_argument("--clip", type=int, choices=CLIP_FRAMES, default=32, help="frames a clip")
     parser.add_argument(
         "--preset", choices=PRESETS, default="medium", help="time for bytes (default medium)"
@@ -214,6 +229,8 @@ def described(
 def run(args: argparse.Namespace) -> None:
     """Encode."""
     common.check_target(args.output, overwrite=args.overwrite, json_output=args.json)
+    if Path(args.output).suffix.lower() in WRITTEN:
+        raise UsageError(f"{args.output} would hold no video: name a .gist file, then decode it")
     settings = settings_of(args)
     started = time.monotonic()
     with VideoReader(args.input, size=args.size, fps=args.fps) as reader:
@@ -243,5 +260,9 @@ def run(args: argparse.Namespace) -> None:
     if tally.video_clips:
         line += f"; {tally.video_clips} of {len(tally.sizes)} clips as AV1"
     if args.text == AUTO:
-        line += f"; described as {settings.text!r}" if settings.text else "; not described"
+        line += (
+            f"; described as {settings.text!r}"
+            if settings.text
+            else "; text: nothing was recognised"
+        )
     common.report(args, facts, line)

@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> None:
 def _print(facts: dict[str, Any]) -> None:
     for key, value in facts.items():
         if key not in ("clips", "damage", "missing_clips", "losses", "layers"):
-            print(f"{key:12} {value}")
+            print(f"{key:12} {'-' if value is None else value}")
     for name, size in facts["layers"].items():
         print(f"{name:12} {size} bytes, {100 * size / max(1, facts['bytes']):.1f} %")
     for clip in facts["clips"]:

@@ -111,7 +111,10 @@ def test_exit_codes(tmp_path: Path, coded: Path) -> None:
     garbage.write_bytes(b"GST garbage")
     assert main(["decode", str(garbage), "-o", out]) == 3
     assert main(["decode", str(coded), "-o", out, "--layers", "text"]) == 3
-    assert main(["encode", str(STREET), "-o", out, "-q", "500"]) == 2
+    assert main(["encode", str(STREET), "-o", str(tmp_path / "o.gist"), "-q", "500"]) == 2
+    assert main(["encode", str(STREET), "-o", out]) == 2  # a video's name for what is none
+    with pytest.raises(SystemExit):
+        main(["encode", str(STREET), "-o", str(tmp_path / "o.gist"), "--fps", "-5"])
     with pytest.raises(SystemExit) as caught:
         main(["encode"])
     assert caught.value.code == 2

@@ -23,6 +23,7 @@ from gistcast.models.scene_gist import SceneGist, SceneGistConfig, ScenePrior
 from gistcast.models.scene_model import save_scene_model
 from gistcast.models.scene_painter import ScenePainter, ScenePainterConfig
 from gistcast.models.sentence import BUCKETS, CLASSES, SentenceEncoder
+from gistcast.models.train_refiner import export_generator
 from gistcast.networks import ScenesOrSketch, load_model, models_for
 
 TEXT = "golf on grass"
@@ -130,6 +131,24 @@ def test_a_model_that_nothing_is_asked_of() -> None:
     with pytest.raises(UsageError, match="real, scenes"):
         load_model(EncodeSettings(latent="on"), model="cartoons")
     assert load_model(EncodeSettings(quality=20)) is None
+
+
+def test_weights_of_stage_2_are_taken_and_none_for_nothing(street: Clip, tmp_path: Path) -> None:
+    frames = clip_to_rgb(street)[:8]
+    data = gistcast.encode(frames, settings=EncodeSettings(clip_bytes=300, preset="fast"))
+    changed = zoo.load_refiner().generator
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter.mul_(0.5)
+    mine = tmp_path / "refiner.safetensors"
+    export_generator(changed, mine)
+    usual = gistcast.decode(data, device="cpu")
+    assert np.array_equal(gistcast.decode(data, device="cpu", refiner=zoo.REFINER), usual)
+    assert not np.array_equal(gistcast.decode(data, device="cpu", refiner=mine), usual)
+    with pytest.raises(UsageError, match="refine is off"):
+        gistcast.decode(data, refine="off", refiner=mine)
+    with pytest.raises(UsageError, match="needs no gist model"):
+        gistcast.decode(data, weights=mine)
 
 
 def test_a_sketch_goes_to_the_refiner_of_real_video(street: Clip, toys: list[Path]) -> None:

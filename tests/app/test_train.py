@@ -38,3 +38,10 @@ def test_a_recogniser_takes_labels(
 ) -> None:
     assert main(["train", "recogniser", str(videos), "--work", str(tmp_path / "work")]) == 2
     assert "takes labels, in manifest.json" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even if frames of another folder are decoded already."""
+    for stage in ("gist", "refiner", "recogniser"):
+        assert main(["train", stage, str(tmp_path / "none"), "--work", str(tmp_path)]) == 2
+        assert "no such folder" in capsys.readouterr().err

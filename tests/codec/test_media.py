@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import wave
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -98,11 +99,21 @@ def test_motion_is_no_scene_change(moving_clip: Make) -> None:
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         VideoReader(tmp_path / "missing.mp4")
+    with pytest.raises(UsageError, match="is a folder"):
+        VideoReader(tmp_path)
+    with pytest.raises(UsageError, match="at 0 a second"):
+        VideoReader(STREET, fps=Fraction(0))
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 80, "NONE", ""))
+        sound.writeframes(bytes(160))
+    with pytest.raises(CorruptError, match="it holds no pictures"):
+        VideoReader(tmp_path / "sound.wav")
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(CorruptError, match="cannot read"):
         VideoReader(tmp_path / "noise.mp4")
-    with pytest.raises(UsageError, match="use"):
-        VideoWriter(tmp_path / "a.gif", VideoInfo(16, 16, Fraction(25)))
+    for name, said in (("a.gif", "as .gif: use"), ("frames", "without a suffix: use")):
+        with pytest.raises(UsageError, match=said):
+            VideoWriter(tmp_path / name, VideoInfo(16, 16, Fraction(25)))
 
 
 def test_closing_waits_for_a_read_in_another_thread(tmp_path: Path, moving_clip: Make) -> None:
