@@ -53,6 +53,8 @@ def _lead(settings: Mapping[str, Any], summary: Mapping[str, Any], shown: str) -
     clips = max(part["clips"] for part in summary.values())
     codecs = list(dict.fromkeys(c["name"] for some in settings["codecs"].values() for c in some))
     what = f"{clips} clip(s) at {', '.join(summary)}: {', '.join(codecs)}, at equal bytes."
+    if settings.get("quick"):
+        what += " A quick look: a thinned hull, so no figures to claim anything by."
     said = board.lead(summary, shown)
     points = "".join(f"<li>{escape(line)}</li>" for line in said)
     size = escape(next(iter(summary)))
