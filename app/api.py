@@ -114,12 +114,14 @@ def encode(
         UsageError: arguments that make no sense.
         ModelError: the model's weights are missing, damaged, or of another model.
     """
-    if frames.ndim != 4 or not len(frames):
-        raise UsageError(f"frames must be uint8 (T, H, W, 3), not {frames.shape}")
+    shape = getattr(frames, "shape", type(frames).__name__)
+    if isinstance(shape, str) or len(shape) != 4 or not len(frames):
+        raise UsageError(f"frames must be a uint8 array (T, H, W, 3), not {shape}")
+    asked = {"quality": quality, "clip_bytes": clip_bytes, "bitrate": bitrate, "text": text}
     if settings is None:
-        settings = EncodeSettings(
-            quality=quality, clip_bytes=clip_bytes, bitrate=bitrate, text=text
-        )
+        settings = EncodeSettings(**asked)  # type: ignore[arg-type]
+    elif given := [name for name, value in asked.items() if value is not None]:
+        raise UsageError(f"settings say it all: {given[0]} belongs into them")
     height, width = frames.shape[1:3]
     encoder = Encoder(
         width, height, fps=fps, settings=settings, device=device, model=model, weights=weights

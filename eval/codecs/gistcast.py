@@ -96,7 +96,9 @@ class GistcastCodec:
             GistcastError: text is to be sent and there is none, or the limit cannot be met.
         """
         if self.uses_text and not text:
-            raise GistcastError("the clip has no description to send")
+            raise GistcastError(
+                "the clip has no description to send: give --text, or --manifest with captions"
+            )
         info = VideoInfo(clip.width, clip.height, fps)
         model = self._model()
         viewer = _network("viewer", self.device) if self.tune == PERCEPTUAL else None
