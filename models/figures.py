@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from gistcast.codec.clip import Clip
-from gistcast.codec.errors import GistcastError
+from gistcast.codec.errors import GistcastError, UsageError
 from gistcast.codec.protocol import Refiner, Viewer
 from gistcast.models.coded import code_at
 from gistcast.models.data import validation_clips
@@ -50,10 +50,16 @@ def coded_clips(
 
     Args:
         viewer: who to code for; None is for PSNR.
+
+    Raises:
+        UsageError: there are none.
     """
+    samples = validation_clips(data, (size, size))
+    if not samples:
+        raise UsageError(f"{data} has no clips for validation")
     folder.mkdir(parents=True, exist_ok=True)
     out = []
-    for number, sample in enumerate(validation_clips(data, (size, size))):
+    for number, sample in enumerate(samples):
         if number % every:
             continue
         path = folder / f"{number:03}-{budget}.npz"

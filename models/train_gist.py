@@ -122,9 +122,10 @@ def augment(grids: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     # mirroring swaps the luma phases of a cell from left to right too
     x[flip] = x[flip].flip(3)[..., [1, 0, 3, 2, 4, 5]]
     x[back] = x[back].flip(1)
-    gain = np.exp(rng.normal(0, 0.12, (len(x), 1, 1, 1, 1)))
-    colour = np.exp(rng.normal(0, 0.2, (len(x), 1, 1, 1, 1)))
-    offset = rng.normal(0, 8, (len(x), 1, 1, 1, 1))
+    shape = (len(x), 1, 1, 1, 1)
+    gain = torch.from_numpy(np.exp(rng.normal(0, 0.12, shape)))
+    colour = torch.from_numpy(np.exp(rng.normal(0, 0.2, shape)))
+    offset = torch.from_numpy(rng.normal(0, 8, shape))
     luma, chroma = (x[..., :4] - 128) * gain + offset, (x[..., 4:] - 128) * gain * colour
     return (torch.cat([luma, chroma], -1) + 128).clamp(0, 255).float()
 

@@ -40,7 +40,7 @@ def _mean(a: U8, first: int, height: int, width: int, start: int, stop: int) -> 
     plane = (height + 2) * (width + 2)
     total = 0
     for at in range(first + start * plane, first + stop * plane):
-        total += a[at]
+        total += np.int64(a[at])  # numpy 2 would stay with eight bits in plain Python
     return LOG[min(511, total * 64 // max(1, (stop - start) * height * width))]
 
 
