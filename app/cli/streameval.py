@@ -8,7 +8,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +33,7 @@ from gistcast.stream import (
     StreamError,
     parse_network,
 )
+from gistcast.streamtable import table
 
 if TYPE_CHECKING:
     from gistcast.rendered import RememberingDecoder
@@ -383,9 +384,8 @@ def _kept(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     earlier: dict[str, Any] = json.loads(path.read_text())
-    kept = {key: earlier["settings"].get(key) for key in settings}
-    if kept != settings:
-        changed = [key for key in settings if kept[key] != settings[key]]
+    changed = [key for key in settings if earlier["settings"].get(key) != settings[key]]
+    if changed:
         raise UsageError(f"{path} was measured with another {', '.join(changed)}")
     rows: list[dict[str, Any]] = earlier["rows"]
     return rows
@@ -398,32 +398,3 @@ def _write(path: Path, settings: dict[str, Any], rows: list[dict[str, Any]]) -> 
     results = {"settings": settings | {"command": command}, "rows": rows}
     write_whole(path, json.dumps(results, indent=1) + "\n")
     write_whole(path.with_name("table.md"), "\n".join(table(rows)) + "\n")
-
-
-#: of the tables: a row's cell under each head
-COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "network": lambda row: f"`{row['network']}`" if row["network"] else "clean",
-    "codec": lambda row: str(row["codec"]),
-    "target kbps": lambda row: f"{row['kbps_target']:g}",
-    "media": lambda row: f"{row['kbps_payload']:.1f}",
-    "wire": lambda row: f"{row['kbps_wire']:.1f}",
-    "PSNR": lambda row: f"{row['psnr_rgb']:.2f}",
-    "LPIPS": lambda row: f"{row['lpips_alex']:.3f}",
-    "shown": lambda row: f"{100 * row['rendered_ratio']:.1f} %",
-    "stalls": lambda row: str(row["stalls"]),
-    "stalled": lambda row: f"{100 * row['stall_ratio']:.1f} %",
-    "first ms": lambda row: _ms(row["first_frame_ms"]),
-    "delay p50": lambda row: _ms(row["delay_ms_p50"]),
-    "p95": lambda row: _ms(row["delay_ms_p95"]),
-    "p98": lambda row: _ms(row["delay_ms_p98"]),
-}
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
-
-
-def table(rows: list[dict[str, Any]]) -> list[str]:
-    """The rows in Markdown."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
-    return lines + [f"| {' | '.join(show(row) for show in COLUMNS.values())} |" for row in rows]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gistcast.cli import main, streameval
-from gistcast.cli.streameval import parse_arm, table
+from gistcast.cli.streameval import parse_arm
 from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo, VideoWriter
@@ -20,6 +20,7 @@ from gistcast.eval import timeline
 from gistcast.rendered import RememberingDecoder
 from gistcast.scores import TimelineScores
 from gistcast.stream.passage import Delivery, Passage
+from gistcast.streamtable import table
 
 
 @pytest.fixture

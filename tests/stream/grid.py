@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gistcast.cli.streameval import COLUMNS
+from gistcast.streamtable import COLUMNS
 
 Row = dict[str, Any]
 _BEGIN, _END = "<!-- grid -->", "<!-- /grid -->"
