@@ -65,8 +65,12 @@ class Cache:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path or ":memory:", timeout=60)
-            self._db.executescript(_TABLES)
         except (sqlite3.Error, OSError) as error:
+            raise GistcastError(f"{path} cannot be opened: {error}") from error
+        try:
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            self._db.close()
             raise GistcastError(f"{path} is no cache of gistcast: {error}") from error
 
     def __len__(self) -> int:

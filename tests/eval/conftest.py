@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from gistcast.codec.clip import Clip
 from gistcast.codec.colour import rgb_to_clip
 from gistcast.codec.media import VideoInfo, VideoWriter
+from gistcast.eval.cache import Cache
 from gistcast.eval.inputs import Source
 from gistcast.eval.sweep import Case, load_case
 from gistcast.models.lpips import Lpips, load_lpips
@@ -83,3 +86,19 @@ def noisy_clip() -> Clip:
 def shifted_clip() -> Clip:
     """`clip`, two pixels to the right."""
     return rgb_to_clip(np.roll(scene(), 2, 2))
+
+
+@pytest.fixture(autouse=True)
+def closed_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Caches that a test opens are closed behind it; Python 3.13 warns of open ones."""
+    opened: list[Cache] = []
+    begin = Cache.__init__
+
+    def remembered(self: Cache, path: Path | None) -> None:
+        begin(self, path)
+        opened.append(self)
+
+    monkeypatch.setattr(Cache, "__init__", remembered)
+    yield
+    for cache in opened:
+        cache.close()
