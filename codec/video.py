@@ -105,13 +105,14 @@ class Units:
         return sorted({*(end for end in ends if end < len(self.units)), len(self.units)})
 
 
-def encode(clip: Clip, kept: int, crf: float, preset: int) -> Units:
+def encode(clip: Clip, kept: int, crf: float, preset: int, *, even: bool = False) -> Units:
     """Code some frames of a clip.
 
     Args:
         kept: how many; one of `CODED_FRAMES`, at most the clip's.
         crf: quality from 1 (best) to 70, in quarters.
-        preset: of SVT-AV1, 1 (slow) to 8.
+        preset: of SVT-AV1, -1 (slow) to 8.
+        even: frames that others refer to are favoured less over these than usual.
 
     Raises:
         UnsupportedError: the encoder is missing, failed, or did what `layers` cannot say.
@@ -125,7 +126,10 @@ def encode(clip: Clip, kept: int, crf: float, preset: int) -> Units:
         context.width, context.height = coded_size(clip.width, clip.height)
         context.pix_fmt, context.thread_count = "yuv420p", 1
         context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
-        context.options = {"preset": str(preset), "svtav1-params": _parameters(crf)}
+        context.options = {
+            "preset": str(preset),
+            "svtav1-params": _parameters(clip, kept, crf, even),
+        }
         packets = []
         for index, planes in enumerate(frames):
             frame = planes_to_frame(planes)
@@ -150,9 +154,18 @@ def encode(clip: Clip, kept: int, crf: float, preset: int) -> Units:
 _LAST_OF_VARIANT_0 = 4  # presets above refresh other slots
 
 
-def _parameters(crf: float) -> str:
+#: Luma samples of a frame, up to which SVT-AV1's deblocking costs more bytes than it saves.
+_UNDEBLOCKED = 128 * 128
+
+
+def _parameters(clip: Clip, kept: int, crf: float, even: bool) -> str:
     """SVT-AV1's own options: one key frame, tuned for PSNR, one thread."""
-    return f"crf={crf:g}:tune=1:lookahead=32:keyint=-1:scd=0:scm=0:lp=1"
+    out = f"crf={crf:g}:tune=1:lookahead=32:keyint=-1:scd=0:scm=0:lp=1"
+    if clip.width * clip.height <= _UNDEBLOCKED:
+        out += ":enable-dlf=0"
+    if even:
+        out += f":qp-scale-compress-strength={3 if kept <= 8 else 2}"
+    return out
 
 
 def _extended(clip: Clip, at: int) -> Frame:

@@ -29,8 +29,10 @@ Measure = Callable[[Layers], int]
 #: Quantiser of a residual -> CRF of like quality with 32 frames kept, as measured.
 _QUANTISERS, _CRFS = (10, 59, 76, 92, 108, 125, 141), (4, 30, 40, 48, 56, 62, 65)
 _COARSER = 3.0  # with fewer frames: lower the CRF by so much
+_EVENED = 4.0  # with bytes spread evenly: lower it by so much more
+_FEW = 16  # frames, up to which it is tried to spread bytes evenly
 _LOWEST, _HIGHEST, _QUARTER = 4.0, 70.0, 0.25  # CRF, and its steps
-_TOO_FINE = 0.25  # log of bytes over the budget that a CRF counts with which AV1 cannot do
+_TOO_FINE = 0.25  # log of bytes over the budget that a CRF counts first with which AV1 cannot do
 _SLOPES = (0, 45, 63), (-0.045, -0.045, -0.2)  # of log(bytes) over CRF, until two points are known
 LEAST_SHARE = 0.95  #: of a budget, that a clip uses
 _FULL = 0.955  # share of a budget with which the search ends
@@ -38,7 +40,7 @@ _STILL = 0.5  # mean change of luma from frame to frame, below which a clip stan
 _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
 _FAR = 1.3  # distortion over the best, expected at the budget, from which a search is given up
-_POLISH, _POLISH_TRIES = 1.1, 4  # distortion over that with more effort, at most; encodes
+_POLISH, _POLISH_TRIES = 1.15, 4  # distortion over that with more effort, at most; encodes
 _SMALL, _SMALL_CLIP = 2000, 32 * 64 * 64  # bytes of a budget that is small, for these samples
 _LARGEST = 256 * 256  # luma samples of a frame, up to which there is time for a viewer unasked
 _HALVED = 5.0  # lower the CRF by so much where half as many frames share a budget, to begin with
@@ -48,18 +50,31 @@ _CLEARLY = 0.75  # distortion over a residual's, expected at the budget, from wh
 
 
 @dataclass(frozen=True)
+class Arm:
+    """What bytes are spent on.
+
+    Attributes:
+        kept: frames.
+        even: see `gistcast.codec.video.encode`.
+    """
+
+    kept: int
+    even: bool = False
+
+
+@dataclass(frozen=True)
 class VideoTrial:
     """One way to code a clip as video.
 
     Attributes:
-        kept, crf: frames, and quality in CRF.
+        arm, crf: what for, and quality in CRF.
         layers: coded.
         picture: what comes out.
         step: that stage 2 is told.
         distortion: see `gistcast.codec.distortion`.
     """
 
-    kept: int
+    arm: Arm
     crf: float
     layers: Layers
     picture: Clip
@@ -77,10 +92,12 @@ def _searching(clip: Clip, settings: EncodeSettings) -> int:
 
 def _polishing(clip: Clip, settings: EncodeSettings) -> int | None:
     """SVT-AV1's preset for the winner of a search; None where there is no time for it."""
-    if settings.preset == "slow":
-        return 1
-    area = clip.width * clip.height
-    return 2 if area <= 96 * 96 else 3 if area <= 128 * 128 else None
+    area, slow = clip.width * clip.height, settings.preset == "slow"
+    if area <= 96 * 96:
+        return -1 if slow else 0
+    if area <= 128 * 128:
+        return 0 if slow else 1
+    return 1 if slow else None
 
 
 def _possible(crf: float) -> float:
@@ -97,29 +114,28 @@ class VideoTrials:
 
     def __init__(self, clip: Clip, preset: int) -> None:
         self._clip, self._preset = clip, preset
-        self._known: dict[tuple[int, float], VideoTrial | None] = {}
+        self._known: dict[tuple[Arm, float], VideoTrial | None] = {}
 
-    def at(self, kept: int, crf: float) -> VideoTrial | None:
-        """The clip with so many frames kept at a possible CRF; None where AV1 cannot."""
-        if (kept, crf) not in self._known:
-            self._known[kept, crf] = self._code(kept, crf)
-        return self._known[kept, crf]
+    def at(self, arm: Arm, crf: float) -> VideoTrial | None:
+        """The clip at a possible CRF; None where AV1 cannot."""
+        if (arm, crf) not in self._known:
+            self._known[arm, crf] = self._code(arm, crf)
+        return self._known[arm, crf]
 
-    def _code(self, kept: int, crf: float) -> VideoTrial | None:
+    def _code(self, arm: Arm, crf: float) -> VideoTrial | None:
         clip = self._clip
         try:
-            units = encode(clip, kept, crf, self._preset)
-            layers = units.layers()
+            layers = encode(clip, arm.kept, crf, self._preset, even=arm.even).layers()
             payloads = [payload for _, payload in layers]
             made = decode(payloads, clip.frames, clip.height, clip.width)
         except (UnsupportedError, CorruptError):  # an encoder of another version, at worst
             return None
         off = distortion(clip, made.clip)
-        return VideoTrial(kept, crf, layers, made.clip, made.step, off)
+        return VideoTrial(arm, crf, layers, made.clip, made.step, off)
 
 
-def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[int]:
-    """How many frames to keep at so many bytes, most promising first."""
+def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[Arm]:
+    """What to try at so many bytes, most promising first."""
     longest = _longest(clip)
     whole = size * 32 / clip.frames * (4096 / (clip.width * clip.height)) ** 0.15
     order: tuple[int, ...] = (16, 8) if whole < 600 else (32, 16) if whole > 900 else (16, 32)
@@ -129,8 +145,12 @@ def _arms(clip: Clip, settings: EncodeSettings, size: int) -> list[int]:
         order = (4, 2) if whole < 400 else (4, 8)
     if settings.preset == "slow":
         order = (32, 16, 8, 4)
-    arms = [longest * kept // 32 for kept in order]
-    return [kept for kept in arms if kept >= 2]
+    return [arm for n in order if n >= 2 for arm in _ways(longest * n // 32) if arm.kept >= 2]
+
+
+def _ways(kept: int) -> list[Arm]:
+    """To spend bytes on so many frames."""
+    return [Arm(kept)] + [Arm(kept, even=True)] * (1 < kept <= _FEW)
 
 
 def _stands_still(clip: Clip) -> bool:
@@ -144,14 +164,14 @@ def _longest(clip: Clip) -> int:
     return 1 << clip.frames.bit_length() - 1
 
 
-def _crf(quantiser: int, kept: int, clip: Clip) -> float:
+def _crf(quantiser: int, arm: Arm, clip: Clip) -> float:
     """CRF of like quality as a residual's quantiser."""
     crf = float(np.interp(quantiser, _QUANTISERS, _CRFS))
-    return crf if kept == _longest(clip) else crf - _COARSER
+    return crf - _COARSER * (arm.kept < _longest(clip)) - _EVENED * arm.even
 
 
 class _Search:
-    """The best CRF within a budget, for a number of frames kept.
+    """The best CRF within a budget.
 
     Args:
         tries: encodes at most.
@@ -171,15 +191,15 @@ class _Search:
         self._trials, self._budget, self._measure = trials, budget, measure
         self._tries, self._fullest = tries, fullest
 
-    def run(self, kept: int, crf: float, rival: float) -> VideoTrial | None:
+    def run(self, arm: Arm, crf: float, rival: float) -> VideoTrial | None:
         """The best that fits; None if nothing does, or if it is far from `rival`."""
         best: VideoTrial | None = None
         points: list[tuple[float, float]] = []  # CRF, log of bytes over the budget
         for _ in range(self._tries):
             crf = _possible(crf)
-            trial = self._trials.at(kept, crf)
+            trial = self._trials.at(arm, crf)
             if trial is None:  # lossless, for which the format has no words: too fine
-                points.append((crf, _TOO_FINE))
+                points.append((crf, math.inf))
                 crf = _next_crf(points)
                 continue
             size = self._measure(trial.layers)
@@ -209,11 +229,13 @@ def _next_crf(points: Sequence[tuple[float, float]]) -> float:
     if fine and coarse:
         if coarse[0] - fine[0] <= _QUARTER:
             return at
-        share = (fine[1] - target) / (fine[1] - coarse[1])
+        share = 0.5 if fine[1] == math.inf else (fine[1] - target) / (fine[1] - coarse[1])
         crf = fine[0] + min(0.9, max(0.1, share)) * (coarse[0] - fine[0])
         return min(coarse[0] - _QUARTER, max(fine[0] + _QUARTER, round(4 * crf) / 4))
+    if size == math.inf:
+        size = _TOO_FINE
     slope = float(np.interp(at, *_SLOPES))
-    if len(points) > 1 and at != points[-2][0]:
+    if len(points) > 1 and at != points[-2][0] and points[-2][1] < math.inf:
         slope = min(slope / 3, max(slope * 2, (size - points[-2][1]) / (at - points[-2][0])))
     step = (target - size) / slope
     crf = at + math.copysign(max(_QUARTER, abs(step)), step)
@@ -286,7 +308,7 @@ class Choice:
         nearest = viewer.distance(clip, trials.picture(trial), step=step, kept=())
         best: VideoTrial | None = None
         for video in self._videos_within(trial.quantiser, budget, least):
-            kept = kept_frames(clip.frames, video.kept)
+            kept = kept_frames(clip.frames, video.arm.kept)
             found = viewer.distance(clip, video.picture, step=video.step, kept=kept)
             if found < nearest:
                 nearest, best = found, video
@@ -300,14 +322,15 @@ class Choice:
         """For each number of frames to keep, the best video that uses up a budget."""
         search = _Search(self._videos, budget, self._measure, self._tries, fullest=True)
         found: list[VideoTrial] = []
-        longest = _longest(self._clip)
+        longest, last = _longest(self._clip), _crf(quantiser, Arm(_longest(self._clip)), self._clip)
         for kept in (longest >> halvings for halvings in range(_HALVINGS)):
-            if kept < 1:
-                break
-            crf = found[-1].crf - _HALVED if found else _crf(quantiser, kept, self._clip)
-            video = search.run(kept, crf, math.inf)
-            if video is not None and self._measure(video.layers) >= min(least, _SEEN) * budget:
+            for arm in _ways(kept) if kept else ():
+                video = search.run(arm, last - _EVENED * arm.even, math.inf)
+                if video is None or self._measure(video.layers) < min(least, _SEEN) * budget:
+                    continue
                 found.append(video)
+                last = video.crf + _EVENED * arm.even
+            last -= _HALVED * bool(found)
         return found
 
     def clearly_within(self, trials: Trials, near: Trial, budget: int) -> Trial | None:
@@ -340,7 +363,7 @@ class Choice:
     ) -> VideoTrial:
         """The winner of a search, coded with more effort."""
         search = _Search(finer, budget, self._measure, _POLISH_TRIES, fullest=fullest)
-        found = search.run(best.kept, best.crf, math.inf)
+        found = search.run(best.arm, best.crf, math.inf)
         if found is None or self._measure(found.layers) < least * budget:
             return best
         if fullest:  # what effort is for is not to be seen in the error of fades
@@ -350,10 +373,10 @@ class Choice:
     def _search(self, rival: Trial, budget: int, least: float) -> VideoTrial | None:
         search = _Search(self._videos, budget, self._measure, self._tries)
         best: VideoTrial | None = None
-        for kept in _arms(self._clip, self._settings, budget):
+        for arm in _arms(self._clip, self._settings, budget):
             worst = rival.distortion if best is None else best.distortion
-            crf = _crf(rival.quantiser, kept, self._clip) if best is None else best.crf
-            found = search.run(kept, crf, _FAR * worst)
+            crf = _crf(rival.quantiser, arm, self._clip) if best is None else best.crf
+            found = search.run(arm, crf, _FAR * worst)
             if found is None or self._measure(found.layers) < least * budget:
                 continue
             if found.distortion < worst:

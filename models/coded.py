@@ -42,6 +42,7 @@ _OFTEN = (0.34, 0.22, 0.18, 0.12, 0.08, 0.06)
 CRFS = (26.0, 66.0)  #: of these videos, drawn evenly
 VIDEO = 0.6  #: share of the pairs whose sketch is video
 _PRESETS = (4, 2)  #: of SVT-AV1: what the encoder searches with, and what it sends
+_EVEN = 0.3  #: share of the videos whose frames are coded more alike
 _LENGTH, _STILLS = 32, 0.25  # frames of a clip, share of photographs
 _SEED = 77
 
@@ -67,8 +68,9 @@ def code_somehow(clip: Clip, rng: np.random.Generator) -> Sketch:
         for _ in range(8):  # a CRF may turn lossless, for which the format has no words
             kept = min(int(rng.choice(KEPT, p=_OFTEN)), clip.frames)
             crf = round(4 * rng.uniform(*CRFS)) / 4
+            preset, even = int(rng.choice(_PRESETS)), bool(rng.random() < _EVEN)
             try:
-                layers = video.encode(clip, kept, crf, int(rng.choice(_PRESETS))).layers()
+                layers = video.encode(clip, kept, crf, preset, even=even).layers()
             except UnsupportedError:
                 continue
             made = video.decode([p for _, p in layers], clip.frames, clip.height, clip.width)

@@ -287,12 +287,34 @@ def test_version_1_has_no_video(payloads: list[bytes], street: Clip) -> None:
 def test_another_encoder_is_no_error(traffic: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where SVT-AV1 is missing or does what the format cannot say, the residual is sent."""
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise UnsupportedError("no")
 
     assert any(p.layer >= VIDEO for p in _packets(traffic, clip_bytes=1500))
     monkeypatch.setattr(videochoice, "encode", fails)
     assert all(p.layer < VIDEO for p in _packets(traffic, clip_bytes=1500))
+
+
+def test_bytes_can_be_spread_evenly(street: Clip) -> None:
+    """The key frame, which all others refer to, then has a coarser quantiser beside theirs."""
+    favour = []
+    for even in (False, True):
+        units = video.encode(street, 8, 50, 6, even=even)
+        key, all_of_them = Model(), Model()
+        pack(units.units[:1], units.steps[:1], units.sequence, key)
+        pack(units.units, units.steps, units.sequence, all_of_them)
+        favour.append(all_of_them.mean_quantiser - key.mean_quantiser)
+        made = video.decode([p for _, p in units.layers()], 32, *street.y.shape[1:])
+        assert made.complete and made.kept == 8
+    assert favour[0] > favour[1] > 0
+
+
+def test_small_clips_are_not_deblocked(street: Clip) -> None:
+    """What SVT-AV1 would spend on smoothing the edges of small frames goes into the frames."""
+    units = video.encode(street, 4, 50, 6)
+    step, model = units.steps[0], Model()
+    pack(units.units[:1], [step], units.sequence, model)
+    assert model.expected("loop_filter_y0", step) == model.expected("loop_filter_y1", step) == 0
 
 
 def test_units_that_do_not_fit_the_structure(units: video.Units) -> None:
