@@ -102,6 +102,11 @@ def plain_arms(geometry: Geometry) -> list[Arm]:
     return [arm for arm in arms_for(geometry) if not arm.keep]
 
 
+def whole_arms(geometry: Geometry) -> list[Arm]:
+    """The arms of full size."""
+    return [arm for arm in arms_for(geometry) if arm.scale == 1]
+
+
 def fill_weights(frames: int, keep: int, fill: str) -> NDArray[np.float32]:
     """(frames, keep): how much of each coded frame a shown frame is made of.
 

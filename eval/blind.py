@@ -21,6 +21,7 @@ import numpy as np
 
 from gistcast.eval.cache import Cache
 from gistcast.eval.codecs import STANDARD_NAMES
+from gistcast.eval.codecs.base import REALTIME
 from gistcast.eval.strips import Candidate, Film, best_within, note_of, ours_within
 from gistcast.eval.sweep import Case, Curve
 
@@ -68,7 +69,9 @@ def make_pair(
     candidates = [(curve, row) for curve in curves for row in curve.rows]
     mine = ours_within(candidates, budget)
     limit = mine[1]["bytes"] if mine else 0
-    standard = [c for c in candidates if c[1]["codec"] in STANDARD_NAMES and not c[0].codec.mode]
+    standard = [
+        c for c in candidates if c[1]["codec"] in STANDARD_NAMES and c[0].codec.mode != REALTIME
+    ]
     other = best_within(standard, limit, RIVAL_METRIC)
     if mine is None or other is None:
         return None

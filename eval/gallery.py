@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gistcast.codec.errors import GistcastError
 from gistcast.eval.cache import Cache
 from gistcast.eval.codecs import STANDARD_NAMES
+from gistcast.eval.codecs.base import REALTIME
 from gistcast.eval.engines import make_engine
 from gistcast.eval.inputs import find_sources
 from gistcast.eval.png import encode_png
@@ -45,7 +46,9 @@ def rows_of(
         shown += [("sketch", sketch)] if sketch is not None else []
         shown += [("ours", ours)] if ours != sketch else []
         limit = ours[1]["bytes"]
-    standard = [c for c in candidates if c[1]["codec"] in STANDARD_NAMES and not c[0].codec.mode]
+    standard = [
+        c for c in candidates if c[1]["codec"] in STANDARD_NAMES and c[0].codec.mode != REALTIME
+    ]
     if (theirs := best_within(standard, limit, "lpips_alex")) is not None:
         shown.append(("theirs", theirs))
     return shown

@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any
 
 from gistcast.codec.clip import Clip
-from gistcast.eval.arms import Arm, arms_for, plain_arms
+from gistcast.eval.arms import Arm, arms_for, plain_arms, whole_arms
 from gistcast.eval.cache import Cache, Figures, Row, clip_hash, key_of
 from gistcast.eval.codecs import Codec, Coded, Geometry
-from gistcast.eval.codecs.base import keeps_limits
+from gistcast.eval.codecs.base import BARE, REALTIME, keeps_limits
 from gistcast.eval.codecs.family import Member, codecs_of
 from gistcast.eval.engines import Engine
 from gistcast.eval.inputs import Source
@@ -186,12 +186,14 @@ def curves_of(
     """Every curve of a clip: each codec that the names stand for behind each of its arms.
 
     Ours codes clips as they are: it has its own ways to spend fewer bytes. A real-time mode drops
-    no frames, as it would have to wait for the later one of two.
+    no frames, as it would have to wait for the later one of two. A codec without its filters is
+    there for what is sharp, hence at full size.
     """
+    arms_of = {REALTIME: plain_arms, BARE: whole_arms}
     for spec in specs:
         for index, codec in enumerate(codecs_of(spec, case.size, device)[0]):
             member = Member(spec, index, device)
-            arms = plain_arms(case.geometry) if codec.mode else arms_for(case.geometry)
+            arms = arms_of.get(codec.mode, arms_for)(case.geometry)
             for arm in [Arm()] if codec.name == OURS else arms:
                 yield Curve(case, member, arm, codec.points, metrics, ceiling)
 

@@ -111,7 +111,7 @@ def decode(step: Step, coded: Coded, clip: Clip) -> Mapping[str, Clip]:
 
 
 def arm_name(codec: Codec, arm: Arm, fill: str) -> str:
-    """The arm as it appears in `results.json`: of a real-time mode, "realtime" goes before."""
+    """The arm as it appears in `results.json`, after its mode ("realtime-half", "bare")."""
     name = arm.row_name(fill)
     if not codec.mode:
         return name

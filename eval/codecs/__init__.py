@@ -6,28 +6,32 @@ from gistcast.codec.errors import UsageError
 from gistcast.eval.codecs.base import Codec, Coded, Geometry, spread
 from gistcast.eval.codecs.executable import ExecutableCodec
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec
-from gistcast.eval.codecs.libaom import LIBAOM, LIBAOM_REALTIME
-from gistcast.eval.codecs.svtav1 import SVT_AV1, SVT_AV1_REALTIME
+from gistcast.eval.codecs.libaom import LIBAOM, LIBAOM_BARE, LIBAOM_REALTIME
+from gistcast.eval.codecs.svtav1 import SVT_AV1, SVT_AV1_BARE, SVT_AV1_REALTIME
 from gistcast.eval.codecs.vp8 import VP8, VP8_REALTIME
 from gistcast.eval.codecs.vp9 import VP9, VP9_REALTIME
 from gistcast.eval.codecs.vvenc import VVENC
-from gistcast.eval.codecs.x264 import X264, X264_REALTIME
-from gistcast.eval.codecs.x265 import X265, X265_REALTIME
+from gistcast.eval.codecs.x264 import X264, X264_BARE, X264_REALTIME
+from gistcast.eval.codecs.x265 import X265, X265_BARE, X265_REALTIME
 
 #: every standard codec in each of its modes
 STANDARD: tuple[FfmpegCodec | ExecutableCodec, ...] = (
     X264,
     X264_REALTIME,
+    X264_BARE,
     X265,
     X265_REALTIME,
+    X265_BARE,
     VP8,
     VP8_REALTIME,
     VP9,
     VP9_REALTIME,
     SVT_AV1,
     SVT_AV1_REALTIME,
+    SVT_AV1_BARE,
     LIBAOM,
     LIBAOM_REALTIME,
+    LIBAOM_BARE,
     VVENC,
 )
 STANDARD_NAMES = tuple(dict.fromkeys(codec.name for codec in STANDARD))

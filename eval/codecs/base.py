@@ -16,6 +16,7 @@ from gistcast.codec.clip import Clip
 from gistcast.codec.errors import UsageError
 
 DELAY_MATCHED, REALTIME = "", "realtime"  #: modes
+BARE = "bare"  #: delay-matched, without filters in the loop
 
 
 class Geometry(NamedTuple):

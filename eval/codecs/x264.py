@@ -1,6 +1,6 @@
 """H.264 by x264: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame.
 
-Real time: preset fast, tune zerolatency.
+Real time: preset fast, tune zerolatency. Bare: without deblocking.
 
 Without assembly: on frames this small that of the macroblock tree reads what was never written,
 and bytes differ by 2 % from run to run. The streams are as large, encoding takes longer.
@@ -8,8 +8,10 @@ and bytes differ by 2 % from run to run. The streams are as large, encoding take
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gistcast.eval.codecs.annexb import strip_h264
-from gistcast.eval.codecs.base import REALTIME
+from gistcast.eval.codecs.base import BARE, REALTIME
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec, joined
 
 
@@ -25,6 +27,11 @@ def _options(crf: float) -> dict[str, str]:
         }
     )
     return {"preset": "veryslow", "tune": "psnr", "x264-params": params}
+
+
+def _bare(crf: float) -> dict[str, str]:
+    options = _options(crf)
+    return options | {"x264-params": options["x264-params"] + ":no-deblock=1"}
 
 
 def _realtime(crf: float) -> dict[str, str]:
@@ -56,3 +63,4 @@ X264_REALTIME = FfmpegCodec(
     counted=_COUNTED,
     mode=REALTIME,
 )
+X264_BARE = replace(X264, options=_bare, mode=BARE)

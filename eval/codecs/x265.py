@@ -1,6 +1,7 @@
 """H.265 by x265: veryslow, tuned for PSNR, look-ahead of 32 frames, one key frame.
 
-Real time: preset fast, tune zerolatency, without psychovisual tools.
+Real time: preset fast, tune zerolatency, without psychovisual tools. Bare: without deblocking and
+sample-adaptive offsets.
 
 A coding tree unit is smaller than the frame: where one unit spans the frame (64 x 64 and the
 default of 64), x265 4.x is not deterministic and its pictures drift away from the decoder's, up
@@ -9,8 +10,10 @@ to 6 dB by the last frame.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gistcast.eval.codecs.annexb import strip_h265
-from gistcast.eval.codecs.base import REALTIME
+from gistcast.eval.codecs.base import BARE, REALTIME
 from gistcast.eval.codecs.ffmpeg import Adapted, FfmpegCodec, joined
 
 _POINTS = (51, 46, 41, 36, 31, 26, 20)
@@ -29,6 +32,11 @@ _ALWAYS: dict[str, str | int] = {
 def _options(crf: float) -> dict[str, str]:
     params = joined({"crf": f"{crf:g}", "rc-lookahead": 32, **_ALWAYS})
     return {"preset": "veryslow", "tune": "psnr", "x265-params": params}
+
+
+def _bare(crf: float) -> dict[str, str]:
+    options = _options(crf)
+    return options | {"x265-params": options["x265-params"] + ":no-deblock=1:no-sao=1"}
 
 
 def _realtime(crf: float) -> dict[str, str]:
@@ -66,3 +74,4 @@ X265_REALTIME = FfmpegCodec(
     mode=REALTIME,
     adapt=_CTU,
 )
+X265_BARE = replace(X265, options=_bare, mode=BARE)

@@ -14,6 +14,7 @@ from typing import Any
 
 from gistcast.eval.cache import Row
 from gistcast.eval.codecs import STANDARD_NAMES
+from gistcast.eval.codecs.base import BARE
 from gistcast.eval.compressai import Outside
 from gistcast.eval.hull import REAL_TIME as REAL_TIME_MODE
 from gistcast.eval.metrics.meter import HIGHER_IS_BETTER
@@ -48,9 +49,9 @@ def page_data(results: Mapping[str, Any], outside: Sequence[Outside] = ()) -> di
         },
         "standard": STANDARD_NAMES,
         "hulls": {
-            ALL_VARIANTS: {"mode": "", "dropped": True},
-            FULL_RATE: {"mode": "", "dropped": False},
-            REAL_TIME: {"mode": REAL_TIME_MODE, "dropped": True},
+            ALL_VARIANTS: {"modes": ["", BARE], "dropped": True},
+            FULL_RATE: {"modes": ["", BARE], "dropped": False},
+            REAL_TIME: {"modes": [REAL_TIME_MODE], "dropped": True},
         },
         "metrics": [_metric(name) for name in measured],
         "sizes": {

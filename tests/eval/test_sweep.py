@@ -18,6 +18,7 @@ from gistcast.eval import sweep, work
 from gistcast.eval.arms import Arm
 from gistcast.eval.cache import Cache, clip_hash, key_of
 from gistcast.eval.codecs import Codec, Coded, Geometry
+from gistcast.eval.codecs.base import BARE
 from gistcast.eval.codecs.family import Member
 from gistcast.eval.engines import Here, Processes, make_engine
 from gistcast.eval.inputs import Source
@@ -106,6 +107,18 @@ def test_variants_and_modes_name_their_rows(case: Case, counting: Counting) -> N
     assert [row["arm"] for row in run(curve(case, 1)).rows] == ["realtime"]
     half = run(curve(case, 1, arm=Arm(scale=2)))
     assert [row["arm"] for row in half.rows] == ["realtime-half"]
+
+
+def test_codecs_without_filters_keep_the_full_size(case: Case) -> None:
+    found = list(curves_of(case, ["x265"], ("psnr_rgb",), "cpu", 4500))
+    bare = [c.arm for c in found if c.codec.mode == BARE]
+    assert {arm.scale for arm in bare} == {1}
+    full_size = [c.arm for c in found if not c.codec.mode and c.arm.scale == 1]
+    assert bare == full_size and len(bare) > 3
+    settings = {c.codec.mode: c.codec.settings(30) for c in found}
+    assert settings[BARE] == settings[""].replace(
+        ":log-level=none", ":log-level=none:no-deblock=1:no-sao=1"
+    )
 
 
 def test_a_curve_ends_beyond_the_ceiling(case: Case, counting: Counting) -> None:

@@ -45,7 +45,7 @@ function linesOf(sizeName, metric) {
   for (const [name, rule] of Object.entries(data.hulls)) {
     const some = theirs.filter((i) => {
       const {codec, arm, mode} = curveOf(size, i);
-      return data.standard.includes(codec) && mode === rule.mode && (rule.dropped || !arm.includes("drop"));
+      return data.standard.includes(codec) && rule.modes.includes(mode) && (rule.dropped || !arm.includes("drop"));
     });
     if (some.length) found.set(name, some);
   }
@@ -55,7 +55,7 @@ function linesOf(sizeName, metric) {
   }
   for (const [name, some] of groups(theirs, (i) => {
     const {arm, name: whole} = curveOf(size, i);
-    return arm === "full" || arm === "realtime" ? whole : null;
+    return ["full", "realtime", "bare"].includes(arm) ? whole : null;
   })) found.set(name, some);
   lineCache.set(key, found);
   return found;
