@@ -38,30 +38,14 @@ def temporal_error(image: Tensor, reference: Tensor) -> Tensor:
     return (image.diff(dim=1) - reference.diff(dim=1)).abs().mean((1, 2, 3, 4))
 
 
-def perceptual_error(
-    net: Lpips, image: Tensor, reference: Tensor, frames: list[int]
-) -> tuple[Tensor, Tensor]:
-    """LPIPS of some frames of each clip, and how wrongly the clip changes in LPIPS.
-
-    Args:
-        frames: which; the first two follow one another.
-
-    Returns:
-        (N,) distance averaged over the frames; (N,) how far the distance between the first two
-        is from that in the reference: what tLPIPS measures.
-    """
-    n, count = image.shape[0], len(frames)
+def perceptual_error(net: Lpips, image: Tensor, reference: Tensor, frames: list[int]) -> Tensor:
+    """(N,) LPIPS distance averaged over the frames `frames` of each clip."""
+    n = image.shape[0]
+    a = image[:, frames].flatten(0, 1) / 127.5 - 1
     with torch.no_grad():
-        real = net.features(reference[:, frames].flatten(0, 1) / 127.5 - 1)
-        change = _change(net, real, count)
-    made = net.features(image[:, frames].flatten(0, 1) / 127.5 - 1)
-    distance = net.compare(made, real).reshape(n, count).mean(1)
-    return distance, (_change(net, made, count) - change).abs()
-
-
-def _change(net: Lpips, features: list[Tensor], count: int) -> Tensor:
-    """(N,) LPIPS between the first two of each `count` pictures."""
-    return net.compare([f[0::count] for f in features], [f[1::count] for f in features])
+        features = net.features(reference[:, frames].flatten(0, 1) / 127.5 - 1)
+    distance = net.compare(net.features(a), features)
+    return distance.reshape(n, len(frames)).mean(1)
 
 
 def texture_error(image: Tensor, reference: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ from gistcast.models.zoo import GIST, load_gist
 
 _GIST_ALONE = 0.05  #: share of the steps that have no residual: the sketch is the gist
 _ALONE_CLIPS = 8  #: at most, of such a step: the gist is drawn clip by clip
-_LPIPS_FRAMES = 3  #: of each window; the first two follow one another
+_LPIPS_FRAMES = 3  #: of each window
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,6 @@ class RefinerTraining:
         alex: whether LPIPS-AlexNet is in the loss, too. Left out it can witness, and what VGG16
             alone asks for is worse by a third in it (docs/training.md).
         perceptual, texture, adversarial: weights of the losses at dial 1.
-        change: what a wrong change of LPIPS from a frame to the next counts beside LPIPS.
         temporal: weight of the error of temporal differences, at every dial.
         network: shape of the generator.
     """
@@ -104,7 +103,6 @@ class RefinerTraining:
     vgg: Path | None = None
     alex: bool = True
     perceptual: float = 26.0
-    change: float = 2.0
     texture: float = 0.1
     temporal: float = 0.1
     adversarial: float = 0.1
@@ -317,19 +315,19 @@ class RefinerTrainer:
         config = self.config
         chosen = torch.from_numpy(np.flatnonzero(batch.dials)).to(self.device)
         real, image = batch.clip[chosen], made[chosen]
-        frames = _lpips_frames(real.shape[1], rng)
+        count = min(_LPIPS_FRAMES, real.shape[1])
+        frames = sorted(rng.choice(real.shape[1], count, replace=False).tolist())
         with torch.autocast(self.device.type, torch.bfloat16):
             distances = [
                 losses.perceptual_error(net, _rgb(image), _rgb(real), frames) for net in self.lpips
             ]
         texture = losses.texture_error(image, real)
-        for name, (distance, change) in zip(("vgg", "alex"), distances, strict=False):
-            figures[f"lpips_{name}"] = distance.detach().mean()
-            figures[f"tlpips_{name}"] = change.detach().mean()
+        for name, each in zip(("lpips_vgg", "lpips_alex"), distances, strict=False):
+            figures[name] = each.detach().mean()
         figures["texture"] = texture.detach().mean()
         total = torch.zeros_like(batch.condition.dial)
-        felt = sum(distance + config.change * change for distance, change in distances)
-        total[chosen] = (config.perceptual * felt + config.texture * texture).float()
+        distance = torch.stack(distances).float().sum(0)
+        total[chosen] = config.perceptual * distance + config.texture * texture
         return total * batch.condition.dial
 
     def _adversary(self, batch: Batch, made: Tensor, figures: dict[str, Tensor]) -> Tensor:
@@ -377,14 +375,6 @@ def _start(generator: Generator, path: Path) -> None:
         generator.load_state_dict({k: v.float() for k, v in load_file(str(path)).items()})
     except RuntimeError as error:
         raise ModelError(f"{path} holds another network: {error}") from error
-
-
-def _lpips_frames(frames: int, rng: np.random.Generator) -> list[int]:
-    """Which frames of a clip of two or more LPIPS looks at: one, the next, and others."""
-    first = int(rng.integers(frames - 1))
-    others = [at for at in range(frames) if not first <= at <= first + 1]
-    count = min(_LPIPS_FRAMES - 2, len(others))
-    return [first, first + 1, *rng.choice(others, count, replace=False).tolist()]
 
 
 def _rgb(packed: Tensor) -> Tensor:

@@ -52,25 +52,13 @@ def test_perceptual_error_reaches_the_image() -> None:
     real = torch.rand(2, 3, 3, 32, 32) * 255
     blurred = real.mean((3, 4), keepdim=True).expand_as(real).clone().requires_grad_()
     lpips = load_lpips("alex")
-    distance, change = losses.perceptual_error(lpips, blurred, real, [0, 2])
-    assert distance.shape == change.shape == (2,)
-    assert float(losses.perceptual_error(lpips, real, real, [1, 2])[0].max()) < 1e-4
+    distance = losses.perceptual_error(lpips, blurred, real, [0, 2])
+    assert distance.shape == (2,)
+    assert float(losses.perceptual_error(lpips, real, real, [1]).max()) < 1e-4
     distance.sum().backward()
     assert blurred.grad is not None
     assert bool((blurred.grad[:, 1] == 0).all())  # frame 1 was not looked at
     assert bool((blurred.grad[:, [0, 2]] != 0).any())
-
-
-def test_change_is_what_tlpips_measures() -> None:
-    torch.manual_seed(0)
-    real, made = (torch.rand(2, 4, 3, 32, 32) * 255 for _ in range(2))
-    lpips = load_lpips("alex")
-    _, change = losses.perceptual_error(lpips, made, real, [1, 2, 0])
-    steps = [lpips(x[:, 1] / 127.5 - 1, x[:, 2] / 127.5 - 1) for x in (made, real)]
-    torch.testing.assert_close(change, (steps[0] - steps[1]).abs(), rtol=1e-4, atol=1e-6)
-    still = real[:, :1].expand_as(real)
-    _, change = losses.perceptual_error(lpips, still, real, [1, 2])
-    torch.testing.assert_close(change, steps[1], rtol=1e-4, atol=1e-6)
 
 
 def test_the_critic_learns_text_and_reality_apart() -> None:
