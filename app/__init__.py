@@ -35,7 +35,7 @@ __all__ = [
     "encode",
     "open",
 ]
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 
 _HOMES = {
     **dict.fromkeys(("Encoder", "Video", "decode", "encode", "open"), "gistcast.api"),

@@ -40,7 +40,10 @@ _STILL = 0.5  # mean change of luma from frame to frame, below which a clip stan
 _POWER = 0.9  # distortion falls with this power of the bytes, about
 _LEAST_SIDE, _LEAST_FRAMES = 32, 4  # samples, frames; below, headers are all there is
 _FAR = 1.3  # distortion over the best, expected at the budget, from which a search is given up
-_POLISH, _POLISH_TRIES = 1.15, 4  # distortion over that with more effort, at most; encodes
+_POLISH, _POLISH_TRIES = (
+    1.15,
+    4,
+)  # distortion, distance over those with more effort, at most; encodes
 _SMALL, _SMALL_CLIP = 2000, 32 * 64 * 64  # bytes of a budget that is small, for these samples
 _LARGEST = 256 * 256  # luma samples of a frame, up to which there is time for a viewer unasked
 _HALVED = 5.0  # lower the CRF by so much where half as many frames share a budget, to begin with
@@ -303,20 +306,26 @@ class Choice:
         self, viewer: Viewer, trials: Trials, trial: Trial, budget: int, least: float
     ) -> Trial:
         """What the viewer likes best: the residual, or one of the videos within the budget."""
-        clip = self._clip
         step = luma_step(trial.quantiser)
-        nearest = viewer.distance(clip, trials.picture(trial), step=step, kept=())
-        best: VideoTrial | None = None
-        for video in self._videos_within(trial.quantiser, budget, least):
-            kept = kept_frames(clip.frames, video.arm.kept)
-            found = viewer.distance(clip, video.picture, step=video.step, kept=kept)
-            if found < nearest:
-                nearest, best = found, video
-        if best is None:
+        nearest = viewer.distance(self._clip, trials.picture(trial), step=step, kept=())
+        videos = self._videos_within(trial.quantiser, budget, least)
+        found, best = min(
+            ((self._distance(viewer, video), video) for video in videos),
+            key=lambda pair: pair[0],
+            default=(math.inf, None),
+        )
+        if best is not None and self._finer is not None and found < _POLISH * nearest:
+            finer = self._polished(self._finer, best, budget, least, fullest=True)
+            if (closer := self._distance(viewer, finer)) < found:
+                found, best = closer, finer
+        if best is None or found >= nearest:
             return self._exact(trials, trial)
-        if self._finer is not None:
-            best = self._polished(self._finer, best, budget, least, fullest=True)
         return _as_trial(best, trial)
+
+    def _distance(self, viewer: Viewer, video: VideoTrial) -> float:
+        """What the viewer finds a video to be from the clip."""
+        kept = kept_frames(self._clip.frames, video.arm.kept)
+        return viewer.distance(self._clip, video.picture, step=video.step, kept=kept)
 
     def _videos_within(self, quantiser: int, budget: int, least: float) -> list[VideoTrial]:
         """For each number of frames to keep, the best video that uses up a budget."""

@@ -19,7 +19,7 @@ from gistcast.eval.table import load, values
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
-RESULTS = HERE / "results" / "0.7.0" / "val-64.json.gz"
+RESULTS = HERE / "results" / "0.8.0" / "val-64.json.gz"
 METRICS = {"psnr_rgb": "RGB-PSNR", "lpips_alex": "LPIPS", "motion_error": "motion error"}
 BEGIN, END = "<!-- figures: make figures -->\n", "<!-- end of figures -->\n"
 

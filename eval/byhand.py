@@ -29,7 +29,7 @@ import numpy as np
 
 from gistcast.codec.clip import Clip
 from gistcast.codec.media import VideoInfo, VideoWriter, frames_to_bytes, load_clip
-from gistcast.eval.codecs import STANDARD_NAMES, standard_codecs
+from gistcast.eval.codecs import STANDARD_SPECS, standard_codecs
 from gistcast.eval.codecs.base import Geometry
 from gistcast.eval.codecs.executable import ExecutableCodec, ffmpeg_program, ffmpeg_version
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """A table of comparisons; 1 if any disagrees."""
     parser = argparse.ArgumentParser(prog="gistcast.eval.byhand")
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="video")
-    names = ",".join(STANDARD_NAMES)
+    names = ",".join(STANDARD_SPECS)
     parser.add_argument("--codecs", default=names, metavar="A,B", help=f"(default {names})")
     parser.add_argument("--size", type=int, default=64, help="side of the frames (default 64)")
     parser.add_argument("--frames", type=int, default=32, help="of each clip (default 32)")

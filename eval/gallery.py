@@ -29,7 +29,10 @@ from gistcast.eval.strips import Candidate, Film, best_within, note_of, ours_wit
 from gistcast.eval.summary import size_scale
 from gistcast.eval.sweep import Case, Curve, load_case
 
-CODECS = "gistcast:perceptual,x264,x265,vp9,svt-av1,libaom,vvenc"
+CODECS = (
+    "gistcast:perceptual,x264,x265,vp9,svt-av1,libaom,vvenc,"
+    "x264:bare,x265:bare,svt-av1:bare,libaom:bare"
+)
 _METRICS = ("psnr_rgb", "lpips_alex", "motion_error")
 _GAP = 4  # white pixels between clips
 

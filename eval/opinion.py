@@ -34,8 +34,11 @@ from gistcast.eval.work import decode
 
 BUDGETS = (300, 640, 1500)  #: bytes a clip
 JUDGE = "lpips_alex"
-METRICS = ("lpips_alex", "lpips_vgg", "dists", "motion_error", "warp_error", "psnr_rgb")
-CODECS = ("gistcast:perceptual", "x264", "x265", "vp9", "svt-av1", "libaom", "vvenc")
+METRICS = ("lpips_alex", "lpips_vgg", "dists", "ssim", "motion_error", "warp_error", "psnr_rgb")
+CODECS = (
+    *("gistcast:perceptual", "x264", "x265", "vp9", "svt-av1", "libaom", "vvenc"),
+    *("x264:bare", "x265:bare", "svt-av1:bare", "libaom:bare"),
+)
 _ARM = "perceptual-refined"
 _FEW = 4  #: rows of the standard codecs at a budget
 

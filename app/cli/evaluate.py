@@ -133,9 +133,10 @@ def _at_hand() -> tuple[str, ...]:
         ffmpeg_program()
     except GistcastError as error:
         missing = {codec.name for codec in STANDARD if isinstance(codec, ExecutableCodec)}
-        left = " and ".join(name for name in NAMES if name in missing)
-        print(f"gistcast eval: without {left}, so the hull is lower: {error}", file=sys.stderr)
-        return tuple(name for name in NAMES if name not in missing)
+        left = tuple(name for name in NAMES if name.split(":")[0] in missing)
+        without = " and ".join(name for name in left if ":" not in name)
+        print(f"gistcast eval: without {without}, so the hull is lower: {error}", file=sys.stderr)
+        return tuple(name for name in NAMES if name not in left)
     return NAMES
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gistcast.codec.errors import UsageError
-from gistcast.eval.codecs.base import Codec, Coded, Geometry, spread
+from gistcast.eval.codecs.base import BARE, Codec, Coded, Geometry, spread
 from gistcast.eval.codecs.executable import ExecutableCodec
 from gistcast.eval.codecs.ffmpeg import FfmpegCodec
 from gistcast.eval.codecs.libaom import LIBAOM, LIBAOM_BARE, LIBAOM_REALTIME
@@ -35,17 +35,35 @@ STANDARD: tuple[FfmpegCodec | ExecutableCodec, ...] = (
     VVENC,
 )
 STANDARD_NAMES = tuple(dict.fromkeys(codec.name for codec in STANDARD))
+#: as they are asked for: "x264" stands for all its modes but "bare", which is "x264:bare"
+STANDARD_SPECS = (
+    *STANDARD_NAMES,
+    *(f"{codec.name}:{BARE}" for codec in STANDARD if codec.mode == BARE),
+)
 
-__all__ = ["STANDARD", "STANDARD_NAMES", "Codec", "Coded", "Geometry", "spread", "standard_codecs"]
+__all__ = [
+    "STANDARD",
+    "STANDARD_NAMES",
+    "STANDARD_SPECS",
+    "Codec",
+    "Coded",
+    "Geometry",
+    "spread",
+    "standard_codecs",
+]
 
 
-def standard_codecs(name: str) -> list[Codec]:
-    """The standard codec of that name in each of its modes.
+def standard_codecs(spec: str) -> list[Codec]:
+    """The standard codec that one of `STANDARD_SPECS` names, in each of its modes.
 
     Raises:
         UsageError: there is none.
     """
-    found: list[Codec] = [codec for codec in STANDARD if codec.name == name]
+    found: list[Codec] = [
+        codec
+        for codec in STANDARD
+        if spec == (f"{codec.name}:{BARE}" if codec.mode == BARE else codec.name)
+    ]
     if not found:
-        raise UsageError(f"no codec {name!r}; there are {', '.join(STANDARD_NAMES)}")
+        raise UsageError(f"no codec {spec!r}; there are {', '.join(STANDARD_SPECS)}")
     return found

@@ -1,6 +1,7 @@
 """From what the user names to codec objects, in every process alike.
 
-"x265"                 each of its modes
+"x265"                 delay-matched and in real time
+"x265:bare"            without filters in the loop
 "gistcast"             each of its choices of layers
 "./mine.py:CODEC"      an object of the user's own
 """
@@ -10,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gistcast.eval.codecs import STANDARD_NAMES, Codec, standard_codecs
+from gistcast.eval.codecs import STANDARD_SPECS, Codec, standard_codecs
 from gistcast.eval.codecs.gistcast import gistcast_codecs
 from gistcast.eval.summary import OURS
 
-NAMES = (OURS, *STANDARD_NAMES)  #: what is measured when nothing is named
+NAMES = (OURS, *STANDARD_SPECS)  #: what is measured when nothing is named
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def codecs_of(
     if spec.split(":")[0] == OURS:
         found, left_out = gistcast_codecs(device, size, spec.partition(":")[2])
         return tuple(found), tuple(left_out)
-    if ":" in spec:
+    if ":" in spec and spec not in STANDARD_SPECS:
         from gistcast.eval.codecs.plugin import load_codec
 
         return (load_codec(spec),), ()

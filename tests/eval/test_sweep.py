@@ -110,7 +110,7 @@ def test_variants_and_modes_name_their_rows(case: Case, counting: Counting) -> N
 
 
 def test_codecs_without_filters_keep_the_full_size(case: Case) -> None:
-    found = list(curves_of(case, ["x265"], ("psnr_rgb",), "cpu", 4500))
+    found = list(curves_of(case, ["x265", "x265:bare"], ("psnr_rgb",), "cpu", 4500))
     bare = [c.arm for c in found if c.codec.mode == BARE]
     assert {arm.scale for arm in bare} == {1}
     full_size = [c.arm for c in found if not c.codec.mode and c.arm.scale == 1]
