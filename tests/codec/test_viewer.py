@@ -7,11 +7,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from gistcast.codec import videochoice
 from gistcast.codec.clip import Clip
 from gistcast.codec.decoder import DecodedClip, Decoder
 from gistcast.codec.encoder import Encoder, EncodeSettings
 from gistcast.codec.errors import UsageError
 from gistcast.codec.media import VideoInfo
+from gistcast.codec.video import Units
 
 INFO = VideoInfo(64, 64, Fraction(25))
 
@@ -42,9 +44,30 @@ def test_what_the_viewer_likes_is_sent(street: Clip, kept: int) -> None:
     decoded, size = _sent(street, viewer, clip_bytes=700, tune="perceptual")
     assert len(decoded.kept) == kept
     assert 0.95 * 700 <= size <= 700
-    shown = [k for _, _, k in viewer.seen]  # some may not fill the budget
-    assert shown[0] == 0 and shown[1:] == sorted(shown[1:], reverse=True)
-    assert {4, 32} < set(shown[1:]) <= {32, 16, 8, 4, 2, 1}
+    first, *shown, last = [k for _, _, k in viewer.seen]  # some may not fill the budget
+    assert first == 0 and shown == sorted(shown, reverse=True)
+    assert {4, 32} < set(shown) <= {32, 16, 8, 4, 2, 1}
+    assert last == kept  # with more effort
+
+
+@pytest.mark.parametrize(("gain", "sent"), [(0.1, True), (0.0, False)])
+def test_the_residual_is_compared_with_what_would_be_sent(
+    street: Clip, monkeypatch: pytest.MonkeyPatch, gain: float, sent: bool
+) -> None:
+    """A video may need the effort that only the winner gets to be nearer than the residual."""
+    encode, presets = videochoice.encode, list[int]()
+
+    def noting(clip: Clip, kept: int, crf: float, preset: int, **more: bool) -> Units:
+        presets.append(preset)
+        return encode(clip, kept, crf, preset, **more)
+
+    class Discerning(Fond):
+        def distance(self, clip: Clip, sketch: Clip, *, step: float, kept: Sequence[int]) -> float:
+            return 1.05 - gain * (presets[-1] < 4) if kept else 1.0
+
+    monkeypatch.setattr(videochoice, "encode", noting)
+    decoded, _ = _sent(street, Discerning(0), clip_bytes=700, tune="perceptual")
+    assert bool(decoded.kept) == sent and min(presets) < 4
 
 
 def test_the_viewer_sees_what_a_decoder_has(street: Clip) -> None:
